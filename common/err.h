@@ -1,0 +1,51 @@
+/*
+ * err.h - one error, built where it is known, wrapped with context on the way up, printed once by the command
+ * line.
+ *
+ * Convention: functions return 0 or -errno; the last parameter is a struct orch_err that is filled on
+ * failure. `exit_code` is the exit status that the failure asks for (enum orch_exit), 0 when the caller
+ * decides.
+ */
+#ifndef ORCH_COMMON_ERR_H
+#define ORCH_COMMON_ERR_H
+
+#include "common/util.h"
+
+struct orch_err {
+    int errnum;     /* positive errno, 0 = no error */
+    int exit_code;  /* enum orch_exit, 0 = caller decides */
+    char msg[2048]; /* printable ASCII: agent-controlled parts are escaped when it is built */
+};
+
+/* Sets the message; returns -errnum (never 0: errnum 0 becomes EIO). err may be NULL. */
+int orch_err_set(struct orch_err *err, int errnum, const char *fmt, ...) ORCH_PRINTF(3, 4);
+/* The same with an exit code. */
+int orch_err_exit(struct orch_err *err, int exit_code, int errnum, const char *fmt, ...) ORCH_PRINTF(4, 5);
+/* The same as orch_err_set with ": strerror(errnum)" appended. */
+int orch_err_sys(struct orch_err *err, int errnum, const char *fmt, ...) ORCH_PRINTF(3, 4);
+/* Puts "CONTEXT: " before the message; returns -err->errnum. */
+int orch_err_wrap(struct orch_err *err, const char *fmt, ...) ORCH_PRINTF(2, 3);
+
+/*
+ * Diagnostics of a document: all of them, each with its place. Printed as
+ * "FILE:LINE:COL: error: MESSAGE (at POINTER)".
+ */
+struct orch_diag {
+    char *file;
+    unsigned line, col; /* from 1; 0 = the whole document */
+    char *pointer;      /* JSON pointer, "" for the root, NULL if none */
+    char *msg;
+};
+
+struct orch_diags {
+    struct orch_diag *v;
+    size_t n;
+};
+
+void orch_diags_add(struct orch_diags *d, const char *file, unsigned line, unsigned col, const char *pointer,
+                    const char *fmt, ...) ORCH_PRINTF(6, 7);
+/* Writes every diagnostic to fd, sorted by file, line, column, escaped for a terminal. */
+void orch_diags_print(const struct orch_diags *d, int fd);
+void orch_diags_fini(struct orch_diags *d);
+
+#endif
