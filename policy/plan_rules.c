@@ -1,0 +1,269 @@
+/*
+ * plan_rules.c - filesystem rules to places. Rules outside the workspace are resolved on the host here, once:
+ * symlinks on the way become links of the view, so what the author named is what is shown (T-FS-11).
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "common/escape.h"
+#include "common/io.h"
+#include "policy/plan_int.h"
+
+static const char *variable_value(const char *name, size_t n, const struct orch_plan_args *a)
+{
+    const struct {
+        const char *name, *value;
+    } vars[] = {
+        {"workspace", a->workspace},
+        {"home", ORCH_HOME_PATH},
+        {"tmp", ORCH_TMP_PATH},
+        {"phase", a->phase},
+    };
+
+    for (size_t i = 0; i < ORCH_NELEM(vars); i++)
+        if (strlen(vars[i].name) == n && memcmp(vars[i].name, name, n) == 0)
+            return vars[i].value;
+    return NULL;
+}
+
+char *plan_expand_path(const char *path, const struct orch_plan_args *a)
+{
+    ORCH_AUTO_BUF struct orch_buf b = {0};
+    ORCH_AUTO_FREE char *raw = NULL;
+
+    while (*path) {
+        const char *end = path[0] == '$' && path[1] == '{' ? strchr(path, '}') : NULL;
+        const char *value = end ? variable_value(path + 2, (size_t)(end - path) - 2, a) : NULL;
+
+        if (value) {
+            orch_buf_str(&b, value);
+            path = end + 1;
+        } else {
+            orch_buf_char(&b, *path++);
+        }
+    }
+    raw = orch_buf_take(&b);
+    return orch_path_normalize("/", raw);
+}
+
+/*
+ * Puts every symlink on the way to path into plan->links and returns the path free of symlinks, or NULL with
+ * errno. Bounded like the kernel's own walk: 40 links.
+ */
+static char *resolve_host(struct orch_plan *p, const char *path)
+{
+    char *cur = orch_path_normalize("/", path);
+
+    for (unsigned links = 0; links <= 40; links++) {
+        bool again = false;
+
+        for (size_t i = 1; cur[i - 1] && !again; i++) {
+            ORCH_AUTO_FREE char *prefix = NULL, *target = NULL, *parent = NULL, *joined = NULL;
+            struct stat st;
+
+            if (cur[i] != '/' && cur[i] != '\0')
+                continue;
+            prefix = orch_xstrndup(cur, i);
+            if (lstat(prefix, &st) < 0) {
+                free(cur);
+                return NULL;
+            }
+            if (!S_ISLNK(st.st_mode))
+                continue;
+            if (!orch_strv_has(&p->links, prefix))
+                orch_strv_add(&p->links, prefix);
+            target = orch_readlink(-100 /* AT_FDCWD */, prefix);
+            parent = orch_path_normalize(prefix, "..");
+            joined = orch_xasprintf("%s%s", target ? target : "", cur + i);
+            free(cur);
+            cur = orch_path_normalize(parent, joined);
+            again = true;
+        }
+        if (!again)
+            return cur;
+    }
+    free(cur);
+    errno = ELOOP;
+    return NULL;
+}
+
+static int add_host_rule(struct orch_plan *p, const struct orch_fs_rule *rule, const char *path,
+                         struct orch_diags *d)
+{
+    ORCH_AUTO_FREE char *real = NULL, *shown = orch_escape_str(path);
+    struct stat st;
+
+    if (rule->access != ORCH_ACCESS_NONE)
+        real = resolve_host(p, path);
+    if (!real && rule->access != ORCH_ACCESS_NONE) {
+        if (!rule->required && (errno == ENOENT || errno == ENOTDIR))
+            return 0;
+        orch_diags_add(d, rule->origin, 0, 0, NULL, "%s: %s; create it, or say \"required\": false", shown,
+                       strerror(errno));
+        return -EINVAL;
+    }
+    if (!real)
+        real = orch_xstrdup(path);
+    if (stat(real, &st) < 0)
+        st.st_mode = 0; /* a none rule for what is not there: still a rule for records */
+    if (st.st_mode && !S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode) && rule->access != ORCH_ACCESS_NONE) {
+        orch_diags_add(
+            d, rule->origin, 0, 0, NULL,
+            "%s is a socket, FIFO or device of the host; a sandbox shows only files and directories", shown);
+        return -EINVAL;
+    }
+    plan_place_add(p, (struct orch_place){.kind = ORCH_PLACE_HOST,
+                                          .path = ORCH_TAKE_PTR(real),
+                                          .access = rule->access,
+                                          .directory = S_ISDIR(st.st_mode),
+                                          .quiet = rule->quiet,
+                                          .rule = orch_xstrdup(rule->origin)});
+    return 0;
+}
+
+/* Rules for the sandbox's own private places change their access and nothing else. */
+static bool set_own_place(struct orch_plan *p, const struct orch_fs_rule *rule, const char *path)
+{
+    for (size_t i = 0; i < p->n_places; i++) {
+        struct orch_place *q = &p->places[i];
+
+        if (strcmp(q->path, path) != 0 || (q->kind != ORCH_PLACE_HOME && q->kind != ORCH_PLACE_TMP))
+            continue;
+        q->access = rule->access;
+        q->quiet = rule->quiet;
+        free(q->rule);
+        q->rule = orch_xstrdup(rule->origin);
+        return true;
+    }
+    return false;
+}
+
+static void add_workspace_rule(struct orch_plan *p, const struct orch_fs_rule *rule, const char *path)
+{
+    enum orch_place_kind kind = ORCH_PLACE_WSRULE;
+
+    if (strcmp(path, p->workspace) == 0)
+        kind = ORCH_PLACE_WORKSPACE;
+    else if (rule->scratch)
+        kind = ORCH_PLACE_SCRATCH;
+    plan_place_add(p, (struct orch_place){.kind = kind,
+                                          .path = orch_xstrdup(path),
+                                          .access = rule->access,
+                                          .directory = kind != ORCH_PLACE_WSRULE,
+                                          .quiet = rule->quiet,
+                                          .rule = orch_xstrdup(rule->origin)});
+}
+
+static void add_anywhere(struct orch_plan *p, const struct orch_fs_rule *rule)
+{
+    p->anywhere = orch_xreallocarray(p->anywhere, p->n_anywhere + 1, sizeof(*p->anywhere));
+    p->anywhere[p->n_anywhere++] = (struct orch_anywhere){.name = orch_xstrdup(rule->path),
+                                                          .access = rule->access,
+                                                          .quiet = rule->quiet,
+                                                          .rule = orch_xstrdup(rule->origin)};
+}
+
+static int add_rule(struct orch_plan *p, const struct orch_plan_args *a, const struct orch_fs_rule *rule,
+                    struct orch_diags *d)
+{
+    ORCH_AUTO_FREE char *path = NULL;
+
+    if (rule->anywhere) {
+        add_anywhere(p, rule);
+        return 0;
+    }
+    path = plan_expand_path(rule->path, a);
+    if (strcmp(path, "/") == 0) {
+        orch_diags_add(d, rule->origin, 0, 0, NULL,
+                       "the root directory cannot be shown as a whole; name what is needed");
+        return -EINVAL;
+    }
+    if (set_own_place(p, rule, path))
+        return 0;
+    if (orch_path_beneath(path, p->workspace)) {
+        add_workspace_rule(p, rule, path);
+        return 0;
+    }
+    for (size_t i = 0; i < p->n_places; i++) {
+        const struct orch_place *q = &p->places[i];
+
+        if (q->kind >= ORCH_PLACE_HOME && orch_path_beneath(path, q->path)) {
+            orch_diags_add(d, rule->origin, 0, 0, NULL,
+                           "%s lies in the sandbox's own %s, which has no host paths", path, q->path);
+            return -EINVAL;
+        }
+    }
+    return add_host_rule(p, rule, path, d);
+}
+
+static void add_own_places(struct orch_plan *p, const struct orch_plan_args *a)
+{
+    static const struct {
+        enum orch_place_kind kind;
+        const char *path, *rule;
+        enum orch_access access;
+        bool directory, agent_only;
+    } own[] = {
+        {ORCH_PLACE_HOME, ORCH_HOME_PATH, "sandbox#/home", ORCH_ACCESS_RW, true, false},
+        {ORCH_PLACE_TMP, ORCH_TMP_PATH, "sandbox#/tmp", ORCH_ACCESS_RW, true, false},
+        {ORCH_PLACE_PROC, "/proc", "sandbox#/proc", ORCH_ACCESS_RO, true, false},
+        {ORCH_PLACE_DEV, "/dev", "sandbox#/dev", ORCH_ACCESS_RW, true, false},
+        {ORCH_PLACE_ORCH, ORCH_DIR_PATH, "sandbox#/orch", ORCH_ACCESS_RO, true, true},
+        {ORCH_PLACE_ETC, "/etc/passwd", "sandbox#/etc", ORCH_ACCESS_RO, false, false},
+        {ORCH_PLACE_ETC, "/etc/group", "sandbox#/etc", ORCH_ACCESS_RO, false, false},
+        {ORCH_PLACE_ETC, "/etc/hosts", "sandbox#/etc", ORCH_ACCESS_RO, false, false},
+        {ORCH_PLACE_ETC, "/etc/nsswitch.conf", "sandbox#/etc", ORCH_ACCESS_RO, false, false},
+    };
+
+    for (size_t i = 0; i < ORCH_NELEM(own); i++) {
+        if (own[i].agent_only && !a->agent)
+            continue;
+        plan_place_add(p, (struct orch_place){.kind = own[i].kind,
+                                              .path = orch_xstrdup(own[i].path),
+                                              .access = own[i].access,
+                                              .directory = own[i].directory,
+                                              .rule = orch_xstrdup(own[i].rule)});
+    }
+}
+
+/* A profile that never mentions the workspace still has it, unreadable being useless: shown read-only. */
+static void add_workspace_default(struct orch_plan *p)
+{
+    for (size_t i = 0; i < p->n_places; i++)
+        if (p->places[i].kind == ORCH_PLACE_WORKSPACE)
+            return;
+    plan_place_add(p, (struct orch_place){.kind = ORCH_PLACE_WORKSPACE,
+                                          .path = orch_xstrdup(p->workspace),
+                                          .access = ORCH_ACCESS_RO,
+                                          .directory = true,
+                                          .rule = orch_xstrdup("sandbox#/workspace")});
+}
+
+/* Merged-/usr hosts: programs name /bin/sh and /lib64/ld-linux-x86-64.so.2 through these. */
+static void add_root_links(struct orch_plan *p)
+{
+    static const char *const names[] = {"/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"};
+
+    for (size_t i = 0; i < ORCH_NELEM(names); i++) {
+        struct stat st;
+
+        if (lstat(names[i], &st) == 0 && S_ISLNK(st.st_mode) && !orch_strv_has(&p->links, names[i]))
+            orch_strv_add(&p->links, names[i]);
+    }
+}
+
+int plan_add_rules(struct orch_plan *p, const struct orch_plan_args *a, struct orch_diags *d)
+{
+    int first = 0;
+
+    add_own_places(p, a);
+    for (size_t i = 0; i < p->profile->n_fs; i++) {
+        int r = add_rule(p, a, &p->profile->fs[i], d);
+
+        first = r < 0 && first == 0 ? r : first;
+    }
+    add_workspace_default(p);
+    add_root_links(p);
+    return first;
+}

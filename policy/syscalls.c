@@ -1,0 +1,448 @@
+/* syscalls.c - from a profile to a verdict for every system call; the header says what the verdicts mean. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/audit.h>
+#include <stdio.h>
+#include <string.h>
+#include "policy/sysgroups.h"
+#include "policy/sysgroups_list.h"
+#include "policy/syscalls_internal.h"
+
+#define X32_BIT 0x40000000
+#define ORIGIN_ABI "abi"
+#define ORIGIN_START "builtin#/syscalls/start"
+#define ORIGIN_FALLBACK "builtin#/syscalls/fallback"
+#define ORIGIN_URING "builtin#/syscalls/io_uring"
+#define ORIGIN_WATCH "builtin#/syscalls/watch"
+
+/* What an open must not have to count as a read; the second bit of O_TMPFILE is O_DIRECTORY, which only
+ * reads. */
+#define WRITE_FLAGS (O_WRONLY | O_RDWR | O_CREAT | O_TRUNC | O_APPEND | (O_TMPFILE & ~O_DIRECTORY))
+
+/* Our own code between loading the filter and execve: must never be notified (callers do not retry;
+ * runc#2682). */
+static const int start_calls[] = {
+    ORCH_NR_write, ORCH_NR_close,      ORCH_NR_rt_sigreturn,    ORCH_NR_sendmsg,
+    ORCH_NR_exit,  ORCH_NR_exit_group, ORCH_NR_restart_syscall, ORCH_NR_close_range,
+};
+
+/* Programs fall back without these; what they ask for is behind a pointer, or is a way around the judged
+ * calls. */
+static const int fallback_calls[] = {
+    ORCH_NR_clone3,        ORCH_NR_openat2,    ORCH_NR_execveat,  ORCH_NR_memfd_create,
+    ORCH_NR_file_setattr,  ORCH_NR_fsopen,     ORCH_NR_fsconfig,  ORCH_NR_fsmount,
+    ORCH_NR_fspick,        ORCH_NR_move_mount, ORCH_NR_open_tree, ORCH_NR_open_tree_attr,
+    ORCH_NR_mount_setattr, ORCH_NR_statmount,  ORCH_NR_listmount,
+};
+
+/* Files and sockets without any further system call: nothing we could judge. */
+static const int uring_calls[] = {ORCH_NR_io_uring_setup, ORCH_NR_io_uring_enter, ORCH_NR_io_uring_register};
+
+/* Calls whose path or address the notification loop judges, from which audit level on, and when there is
+ * none. */
+struct watched {
+    int nr;
+    enum orch_audit_level from;
+    bool null_arg;  /* no path if args[arg] is NULL: works on a descriptor, or without an address */
+    bool flags_arg; /* level writes: a read-only open if args[arg] has no write flag */
+    unsigned arg;
+};
+
+/* clang-format off */
+#define PLAIN(name) {ORCH_NR_##name, ORCH_AUDIT_WRITES, false, false, 0}
+#define READS(name) {ORCH_NR_##name, ORCH_AUDIT_PATHS, false, false, 0}
+static const struct watched watched_calls[] = {
+    {ORCH_NR_open, ORCH_AUDIT_WRITES, false, true, 1},
+    {ORCH_NR_openat, ORCH_AUDIT_WRITES, false, true, 2},
+    {ORCH_NR_sendto, ORCH_AUDIT_WRITES, true, false, 4},
+    {ORCH_NR_utimensat, ORCH_AUDIT_WRITES, true, false, 1},
+    {ORCH_NR_futimesat, ORCH_AUDIT_WRITES, true, false, 1},
+    PLAIN(execve), PLAIN(creat), PLAIN(truncate), PLAIN(mkdir), PLAIN(mkdirat), PLAIN(rmdir), PLAIN(unlink),
+    PLAIN(unlinkat), PLAIN(rename), PLAIN(renameat), PLAIN(renameat2), PLAIN(link), PLAIN(linkat),
+    PLAIN(symlink), PLAIN(symlinkat), PLAIN(mknod), PLAIN(mknodat), PLAIN(chmod), PLAIN(fchmodat),
+    PLAIN(fchmodat2), PLAIN(chown), PLAIN(lchown), PLAIN(fchownat), PLAIN(utime), PLAIN(utimes),
+    PLAIN(setxattr), PLAIN(lsetxattr), PLAIN(setxattrat), PLAIN(removexattr), PLAIN(lremovexattr),
+    PLAIN(removexattrat), PLAIN(connect), PLAIN(bind), READS(stat), READS(lstat), READS(newfstatat),
+    READS(statx), READS(access), READS(faccessat), READS(faccessat2), READS(readlink), READS(readlinkat),
+    READS(chdir), READS(getxattr), READS(lgetxattr), READS(listxattr), READS(llistxattr), READS(statfs),
+};
+/* clang-format on */
+
+static bool among(const int *v, size_t n, int nr)
+{
+    for (size_t i = 0; i < n; i++)
+        if (v[i] == nr)
+            return true;
+    return false;
+}
+
+static const struct watched *find_watched(const struct orch_syscalls *s, int nr)
+{
+    for (size_t i = 0; i < ORCH_NELEM(watched_calls); i++)
+        if (watched_calls[i].nr == nr)
+            return watched_calls[i].from <= s->profile->audit_level ? &watched_calls[i] : NULL;
+    return NULL;
+}
+
+static void add_fast(struct orch_sc_entry *e, const struct orch_sc_fast *f)
+{
+    if (e->n_fast < ORCH_SC_MAX_FAST)
+        e->fast[e->n_fast++] = *f;
+}
+
+static void watch_entry(const struct orch_syscalls *s, const struct watched *w, struct orch_sc_entry *e)
+{
+    e->kind = ORCH_SC_WATCH;
+    e->origin = ORIGIN_WATCH;
+    if (w->null_arg)
+        add_fast(e, &(struct orch_sc_fast){.index = w->arg, .mask = ~UINT64_C(0), .value = 0});
+    if (w->flags_arg && s->profile->audit_level == ORCH_AUDIT_WRITES)
+        add_fast(e, &(struct orch_sc_fast){.index = w->arg, .mask = (uint32_t)WRITE_FLAGS, .value = 0});
+}
+
+static void judged_entry(const struct orch_syscalls *s, const struct orch_sc_judged *j,
+                         struct orch_sc_entry *e)
+{
+    e->kind = ORCH_SC_ALLOW;
+    e->origin = j->origin;
+    for (size_t i = 0; i < (s->inet ? j->n_fast_inet : j->n_fast); i++)
+        add_fast(e, &j->fast[i]);
+}
+
+static void set(struct orch_sc_entry *e, enum orch_sc_kind kind, int errnum, const char *origin)
+{
+    e->kind = kind;
+    e->errnum = errnum;
+    e->origin = origin;
+}
+
+/* The meaning of nr without any rule: permitted by the profile's list or not. */
+static void base_entry(const struct orch_syscalls *s, int nr, bool allowed, struct orch_sc_entry *e)
+{
+    *e = (struct orch_sc_entry){.kind = ORCH_SC_REFUSE};
+    const struct watched *w = find_watched(s, nr);
+    const struct orch_sc_judged *j = orch_sc_find_judged(nr);
+    if (among(start_calls, ORCH_NELEM(start_calls), nr)) {
+        set(e, ORCH_SC_ALLOW, 0, ORIGIN_START);
+        e->always = true;
+    } else if (among(uring_calls, ORCH_NELEM(uring_calls), nr)) {
+        set(e, ORCH_SC_REFUSE, EPERM, ORIGIN_URING);
+    } else if (among(fallback_calls, ORCH_NELEM(fallback_calls), nr)) {
+        set(e, ORCH_SC_FALLBACK, ENOSYS, ORIGIN_FALLBACK);
+    } else if (w && (allowed || nr == ORCH_NR_execve)) { /* execve starts the agent itself */
+        watch_entry(s, w, e);
+    } else if (j && allowed) {
+        judged_entry(s, j, e);
+    } else if (allowed) {
+        set(e, ORCH_SC_ALLOW, 0, s->refuse_origin);
+        e->always = true;
+    } else if (!orch_syscall_name(nr) || nr > ORCH_NR_file_setattr) {
+        set(e, ORCH_SC_FALLBACK, ENOSYS, ORIGIN_FALLBACK);
+    } else {
+        int errnum = s->profile->sc_default_errno;
+        set(e, ORCH_SC_REFUSE, errnum > 0 ? errnum : EPERM, s->refuse_origin);
+    }
+}
+
+/* ---- compile ---- */
+
+struct compile {
+    const struct orch_profile *p;
+    struct orch_syscalls *s;
+    struct orch_diags *d;
+    bool failed;
+    bool allowed[ORCH_SC_MAX];
+    const struct orch_syscall_rule *final[ORCH_SC_MAX]; /* the unconditional rule that ends the search */
+};
+
+#define REPORT(c, ...)                                                                                       \
+    do {                                                                                                     \
+        orch_diags_add((c)->d, (c)->p->file ? (c)->p->file : "profile", 0, 0, "/syscalls", __VA_ARGS__);     \
+        (c)->failed = true;                                                                                  \
+    } while (0)
+
+static bool never_allowed(int nr)
+{
+    return among(uring_calls, ORCH_NELEM(uring_calls), nr) ||
+           among(fallback_calls, ORCH_NELEM(fallback_calls), nr);
+}
+
+static void allow_name(struct compile *c, const char *name)
+{
+    int nr = orch_syscall_number(name);
+    if (nr < 0)
+        REPORT(c, "unknown system call '%s'", name);
+    else if (never_allowed(nr))
+        REPORT(c, "system call '%s' cannot be allowed: what it does is out of sight of filter and supervisor",
+               name);
+    else
+        c->allowed[nr] = true;
+}
+
+static void allow_list(struct compile *c)
+{
+    for (size_t i = 0; i < c->p->sc_allow.n; i++) {
+        const char *name = c->p->sc_allow.v[i];
+        const char *const *group = orch_syscall_group(name);
+        if (name[0] == '@' && !group)
+            REPORT(c, "unknown system call group '%s'", name);
+        else if (!group)
+            allow_name(c, name);
+        for (size_t k = 0; group && group[k]; k++)
+            allow_name(c, group[k]);
+    }
+}
+
+/* The bits of args[] that decide, and their wanted value (of EQ and MASKED_EQ; NE is their opposite). */
+static void cond_bits(int nr, const struct orch_arg_cond *a, uint64_t *ret_mask, uint64_t *ret_value)
+{
+    uint64_t mask = orch_syscall_arg_mask(nr, a->index);
+    if (a->op == ORCH_OP_MASKED_EQ)
+        mask &= a->mask;
+    *ret_mask = mask;
+    *ret_value = a->value & mask;
+}
+
+static bool cond_holds(int nr, const struct orch_arg_cond *a, const uint64_t args[6])
+{
+    uint64_t mask, value;
+    cond_bits(nr, a, &mask, &value);
+    bool equal = (args[a->index] & mask) == value;
+    return a->op == ORCH_OP_NE ? !equal : equal;
+}
+
+/* True if a call can fulfil both the fast condition and the rule's condition. */
+static bool overlap(int nr, const struct orch_sc_fast *f, const struct orch_arg_cond *a)
+{
+    uint64_t mask, value;
+    cond_bits(nr, a, &mask, &value);
+    if (f->index != a->index)
+        return true;
+    if (a->op == ORCH_OP_NE) /* excluded only if the fast condition forces equality */
+        return (mask & ~f->mask) != 0 || (f->value & mask) != value;
+    uint64_t common = mask & f->mask;
+    return (f->value & common) == (value & common);
+}
+
+/* Drops every fast condition that a call matched by the rule could also fulfil: such calls must reach the
+ * rules. */
+static void prune_fast(int nr, struct orch_sc_entry *e, const struct orch_syscall_rule *r)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < e->n_fast; i++) {
+        bool both = true;
+        for (size_t k = 0; k < r->n_args; k++)
+            both = both && overlap(nr, &e->fast[i], &r->args[k]);
+        if (!both)
+            e->fast[kept++] = e->fast[i];
+    }
+    e->n_fast = (uint8_t)kept;
+    e->always = false;
+}
+
+static bool check_args(struct compile *c, const struct orch_syscall_rule *r)
+{
+    bool ok = r->n_args <= ORCH_NELEM(r->args);
+    unsigned seen = 0;
+    for (size_t i = 0; ok && i < r->n_args; i++) {
+        const struct orch_arg_cond *a = &r->args[i];
+        ok = a->index < 6 && (seen & (1u << a->index)) == 0;
+        if (ok)
+            seen |= 1u << a->index;
+        if (ok && a->op == ORCH_OP_MASKED_EQ && (a->value & ~a->mask) != 0) {
+            REPORT(c, "rule %s: argument %u can never match: the value has bits outside the mask", r->origin,
+                   a->index);
+            return false;
+        }
+    }
+    if (!ok)
+        REPORT(c, "rule %s: arguments must be 0-5, each at most once", r->origin);
+    return ok;
+}
+
+static bool same_conditions(const struct orch_syscall_rule *a, const struct orch_syscall_rule *b)
+{
+    if (a->n_args != b->n_args)
+        return false;
+    for (size_t i = 0; i < a->n_args; i++) {
+        const struct orch_arg_cond *x = &a->args[i], *y = &b->args[i];
+        if (x->index != y->index || x->op != y->op || x->value != y->value)
+            return false;
+        if (x->op == ORCH_OP_MASKED_EQ && x->mask != y->mask)
+            return false;
+    }
+    return true;
+}
+
+static bool rule_names(const struct orch_syscall_rule *r, int nr)
+{
+    return among(r->nrs, r->n_nrs, nr);
+}
+
+/* The first earlier rule with the same conditions on nr, or NULL. */
+static const struct orch_syscall_rule *find_twin(const struct compile *c, size_t i, int nr)
+{
+    const struct orch_syscall_rule *r = &c->p->sc_rules[i];
+    for (size_t k = 0; k < i; k++)
+        if (rule_names(&c->p->sc_rules[k], nr) && same_conditions(&c->p->sc_rules[k], r))
+            return &c->p->sc_rules[k];
+    return NULL;
+}
+
+/* Checks rule i for one number; true if the rule has a meaning there. */
+static bool check_rule(struct compile *c, size_t i, int nr)
+{
+    const struct orch_syscall_rule *r = &c->p->sc_rules[i];
+    const char *name = orch_syscall_name(nr);
+    const struct orch_syscall_rule *twin = find_twin(c, i, nr);
+    if (!name)
+        REPORT(c, "rule %s: %d is not a system call", r->origin, nr);
+    else if (r->action != ORCH_RULE_ALLOW && (among(start_calls, ORCH_NELEM(start_calls), nr)))
+        REPORT(c, "rule %s: '%s' cannot be restricted: starting the agent needs it", r->origin, name);
+    else if (r->action != ORCH_RULE_ALLOW && r->n_args == 0 && nr == ORCH_NR_execve)
+        REPORT(c, "rule %s: 'execve' cannot be refused outright: starting the agent needs it", r->origin);
+    else if (r->action == ORCH_RULE_ALLOW && never_allowed(nr))
+        REPORT(c, "rule %s: '%s' cannot be allowed: what it does is out of sight", r->origin, name);
+    else if (r->action == ORCH_RULE_ERRNO && (r->errnum < 1 || r->errnum > 4095))
+        REPORT(c, "rule %s: errno must be 1-4095", r->origin);
+    else if (c->final[nr])
+        REPORT(c, "rule %s is never reached for '%s': %s decides it without conditions", r->origin, name,
+               c->final[nr]->origin);
+    else if (twin)
+        REPORT(c, "rule %s is never reached for '%s': %s has the same conditions", r->origin, name,
+               twin->origin);
+    else
+        return true;
+    return false;
+}
+
+static void scan_rules(struct compile *c)
+{
+    for (size_t i = 0; i < c->p->n_sc_rules; i++) {
+        const struct orch_syscall_rule *r = &c->p->sc_rules[i];
+        if (!check_args(c, r))
+            continue;
+        for (size_t k = 0; k < r->n_nrs; k++)
+            if (check_rule(c, i, r->nrs[k]) && r->n_args == 0)
+                c->final[r->nrs[k]] = r;
+    }
+}
+
+static void rule_entry(struct compile *c, int nr, struct orch_sc_entry *e)
+{
+    const struct orch_syscall_rule *r = c->final[nr];
+    base_entry(c->s, nr, c->allowed[nr] || (r && r->action == ORCH_RULE_ALLOW), e);
+    if (!r || r->action == ORCH_RULE_ALLOW)
+        return;
+    *e = (struct orch_sc_entry){.kind = ORCH_SC_KILL, .origin = r->origin};
+    if (r->action == ORCH_RULE_ERRNO)
+        set(e, ORCH_SC_REFUSE, r->errnum, r->origin);
+}
+
+static void apply_conditions(struct compile *c)
+{
+    for (size_t i = 0; i < c->p->n_sc_rules; i++) {
+        const struct orch_syscall_rule *r = &c->p->sc_rules[i];
+        if (r->n_args == 0 || r->action == ORCH_RULE_ALLOW)
+            continue;
+        for (size_t k = 0; k < r->n_nrs; k++)
+            prune_fast(r->nrs[k], &c->s->e[r->nrs[k]], r);
+    }
+}
+
+int orch_syscalls_compile(const struct orch_profile *p, struct orch_syscalls *ret, struct orch_diags *d)
+{
+    *ret = (struct orch_syscalls){.profile = p, .inet = orch_strv_has(&p->sc_allow, "@network-client")};
+    (void)snprintf(ret->refuse_origin, sizeof(ret->refuse_origin), "%s#/syscalls",
+                   p->file ? p->file : (p->name ? p->name : "profile"));
+    struct compile *c = orch_xcalloc(1, sizeof(*c));
+    c->p = p;
+    c->s = ret;
+    c->d = d;
+    allow_list(c);
+    scan_rules(c);
+    bool failed = c->failed;
+    for (int nr = 0; !failed && nr < ORCH_SC_MAX; nr++)
+        rule_entry(c, nr, &ret->e[nr]);
+    if (!failed)
+        apply_conditions(c);
+    free(c);
+    return failed ? -EINVAL : 0;
+}
+
+/* ---- answer ---- */
+
+static const struct orch_syscall_rule *match_rule(const struct orch_profile *p, int nr,
+                                                  const uint64_t args[6])
+{
+    for (size_t i = 0; i < p->n_sc_rules; i++) {
+        const struct orch_syscall_rule *r = &p->sc_rules[i];
+        bool hit = rule_names(r, nr);
+        for (size_t k = 0; hit && k < r->n_args; k++)
+            hit = cond_holds(nr, &r->args[k], args);
+        if (hit)
+            return r;
+    }
+    return NULL;
+}
+
+/* True if a watched call carries nothing to judge: it is exactly what base_entry() lets the filter allow at
+ * once. */
+static bool nothing_to_judge(const struct orch_syscalls *s, int nr, const uint64_t args[6])
+{
+    const struct watched *w = find_watched(s, nr);
+    if (!w)
+        return false;
+    if (w->null_arg)
+        return args[w->arg] == 0;
+    return w->flags_arg && s->profile->audit_level == ORCH_AUDIT_WRITES &&
+           (args[w->arg] & (uint32_t)WRITE_FLAGS) == 0;
+}
+
+/* The verdict of an entry for these registers. `override`: a rule with conditions named exactly this call. */
+static void answer_entry(const struct orch_syscalls *s, int nr, const struct orch_sc_entry *e,
+                         const uint64_t args[6], bool override, struct orch_sc_answer *ret)
+{
+    *ret = (struct orch_sc_answer){.kind = e->kind, .errnum = e->errnum, .origin = e->origin};
+    const struct orch_sc_judged *j = e->kind == ORCH_SC_ALLOW ? orch_sc_find_judged(nr) : NULL;
+    if (e->kind == ORCH_SC_WATCH && nothing_to_judge(s, nr, args))
+        ret->kind = ORCH_SC_ALLOW;
+    else if (j && !override)
+        j->judge(s, args, ret);
+}
+
+static void answer_rule(const struct orch_syscalls *s, int nr, const struct orch_syscall_rule *r,
+                        const uint64_t args[6], struct orch_sc_answer *ret)
+{
+    if (r->action == ORCH_RULE_ALLOW) { /* as if the profile's list named it; paths are still judged */
+        struct orch_sc_entry e;
+        base_entry(s, nr, true, &e);
+        answer_entry(s, nr, &e, args, r->n_args > 0, ret);
+        return;
+    }
+    bool refused = r->action == ORCH_RULE_ERRNO;
+    *ret = (struct orch_sc_answer){.kind = refused ? ORCH_SC_REFUSE : ORCH_SC_KILL,
+                                   .errnum = refused ? r->errnum : 0,
+                                   .origin = r->origin};
+}
+
+void orch_syscalls_answer(const struct orch_syscalls *s, const struct seccomp_data *d,
+                          struct orch_sc_answer *ret)
+{
+    uint64_t args[6];
+    for (size_t i = 0; i < 6; i++)
+        args[i] = d->args[i];
+    if (d->arch != AUDIT_ARCH_X86_64 || (d->nr != -1 && (d->nr & X32_BIT) != 0)) {
+        *ret = (struct orch_sc_answer){.kind = ORCH_SC_KILL, .origin = ORIGIN_ABI};
+        return;
+    }
+    if (d->nr < 0 || d->nr >= ORCH_SC_MAX) {
+        *ret = (struct orch_sc_answer){.kind = ORCH_SC_FALLBACK, .errnum = ENOSYS, .origin = ORIGIN_FALLBACK};
+        return;
+    }
+    const struct orch_syscall_rule *r = match_rule(s->profile, d->nr, args);
+    if (r)
+        answer_rule(s, d->nr, r, args, ret);
+    else
+        answer_entry(s, d->nr, &s->e[d->nr], args, false, ret);
+}

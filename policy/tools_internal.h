@@ -1,0 +1,67 @@
+/*
+ * tools_internal.h - shared by tools*.c only: one resolution in progress.
+ *
+ * Layers: tools_set.c (entries, symlink walk, string map) <- tools_elf.c (libraries) <- tools_program.c
+ * (programs, scripts, helper rows) <- tools.c (the profile's list).
+ */
+#ifndef ORCH_POLICY_TOOLS_INTERNAL_H
+#define ORCH_POLICY_TOOLS_INTERNAL_H
+
+#include "common/err.h"
+#include "policy/tools.h"
+
+/* A string map on tsearch(3). */
+struct orch_map_node {
+    char *key;
+    char *value;  /* may be NULL */
+    size_t index; /* whatever the user of the map keeps */
+};
+struct orch_map {
+    void *root;
+};
+struct orch_map_node *orch_map_get(const struct orch_map *m, const char *key);
+/* The node of key; *ret_new tells whether it was added. */
+struct orch_map_node *orch_map_put(struct orch_map *m, const char *key, bool *ret_new);
+void orch_map_fini(struct orch_map *m);
+
+struct orch_resolver {
+    struct orch_closure c;     /* in order of discovery until the end */
+    struct orch_map by_path;   /* path -> index in c.v */
+    struct orch_map objects;   /* ELF path and inherited search path -> NULL, or why it is unusable */
+    struct orch_map libraries; /* library name -> path in the default directories, or NULL */
+    struct orch_map programs;  /* name and path already added */
+    struct orch_strv lib_dirs; /* ld.so.conf's directories and the defaults */
+    struct orch_strv search;   /* where names of programs are looked up */
+    struct orch_strv used;     /* those of `search` in which something was found */
+    bool libc_done;            /* the "*" rows of the helper table are in */
+};
+
+/* Adds an entry, or raises the kind of the one that is there (program over loader over library, directory
+ * over data). */
+void orch_tools_add(struct orch_resolver *r, enum orch_closure_kind kind, const char *path, const char *why);
+/* The real path behind an absolute path, every symlink on the way recorded; newly allocated, or NULL with
+ * errno. */
+char *orch_tools_walk(struct orch_resolver *r, const char *path, const char *why);
+/* Name without directory; part of path. */
+const char *orch_tools_basename(const char *path);
+
+/* Fills lib_dirs. */
+void orch_tools_library_dirs(struct orch_resolver *r);
+/*
+ * Adds an ELF file (real path) with its loader and libraries. `inherited`: DT_RPATH of what loads it, "" if
+ * none. -ENOEXEC: not ELF64; -EBADMSG: malformed; -ENOENT: something it needs is missing (err says what).
+ */
+int orch_tools_add_elf(struct orch_resolver *r, const char *real, enum orch_closure_kind kind,
+                       const char *why, const char *inherited, struct orch_err *err);
+
+/* First regular executable file called name in `search`; newly allocated, NULL if there is none. */
+char *orch_tools_lookup(struct orch_resolver *r, const char *name);
+/* What the file begins with: 0 = ELF or anything else, 1 = "#!", -errno. */
+int orch_tools_is_script(const char *path);
+/* Adds a program or script with everything it needs. depth: of `#!` and helper programs so far. */
+int orch_tools_add_program(struct orch_resolver *r, const char *name, const char *path, const char *why,
+                           unsigned depth, struct orch_err *err);
+/* Adds one path of a tool's "with": directory, program, library or data. */
+int orch_tools_add_extra(struct orch_resolver *r, const char *path, const char *why, struct orch_err *err);
+
+#endif
