@@ -1,0 +1,245 @@
+/*
+ * gates.c - the table of gate types, the results, and the gates made of other gates. See gates.h.
+ *
+ * Composition never takes a short cut: every child is evaluated, so that the feedback is whole and no failing
+ * child hides one whose protected inputs were touched. Integrity beats error, error beats pass and fail: what
+ * could not be judged never turns into a pass by negation or by a sibling (design 9, invariant 4).
+ */
+#include "gates/gates_int.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include "common/escape.h"
+#include "common/io.h"
+
+#define N_VERDICTS 5
+
+static const char *const verdict_names[N_VERDICTS] = {
+    [ORCH_GATE_PASS] = "pass",           [ORCH_GATE_FAIL] = "fail",       [ORCH_GATE_ERROR] = "error",
+    [ORCH_GATE_INTEGRITY] = "integrity", [ORCH_GATE_PENDING] = "pending",
+};
+
+const char *orch_gate_verdict_name(enum orch_gate_verdict v)
+{
+    return (size_t)v < N_VERDICTS ? verdict_names[v] : "error";
+}
+
+void orch_gate_say(struct orch_gate_result *r, enum orch_gate_verdict v, const char *fmt, ...)
+{
+    char *s = NULL;
+    va_list ap;
+    int n;
+
+    va_start(ap, fmt);
+    n = vasprintf(&s, fmt, ap);
+    va_end(ap);
+    if (n < 0)
+        s = orch_xstrdup("no reason could be given");
+    for (char *p = s; *p; p++) {
+        if (*p < 0x20 || *p > 0x7e)
+            *p = '?';
+    }
+    if (strlen(s) > ORCH_GATE_REASON_MAX)
+        memcpy(s + ORCH_GATE_REASON_MAX - 3, "...", 4);
+    free(r->reason);
+    r->reason = s;
+    r->verdict = v;
+}
+
+void orch_gate_add_list(struct orch_buf *out, const struct orch_strv *sv)
+{
+    for (size_t i = 0; i < sv->n; i++) {
+        if (i)
+            orch_buf_str(out, ", ");
+        orch_escape_term(out, sv->v[i], strlen(sv->v[i]));
+    }
+}
+
+void orch_gate_add_sep(struct orch_buf *out)
+{
+    if (out->len)
+        orch_buf_str(out, "; ");
+}
+
+/* The first child with this verdict, or NULL. */
+static const struct orch_gate_result *first_with(const struct orch_gate_result *r, enum orch_gate_verdict v)
+{
+    for (size_t i = 0; i < r->n_children; i++) {
+        if (r->children[i].verdict == v)
+            return &r->children[i];
+    }
+    return NULL;
+}
+
+static size_t count_passes(const struct orch_gate_result *r)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < r->n_children; i++)
+        n += r->children[i].verdict == ORCH_GATE_PASS;
+    return n;
+}
+
+/* "NAME: REASON" of the child that decided; its reason is printable already. */
+static void say_child(struct orch_gate_result *r, enum orch_gate_verdict v, const char *what,
+                      const struct orch_gate_result *child)
+{
+    ORCH_AUTO_FREE char *name = orch_escape_str(child->name);
+
+    orch_gate_say(r, v, "%s%s: %s", what, name, child->reason);
+}
+
+/*
+ * Evaluates every child. True if each ended in pass or fail, so that the operator can be applied; otherwise
+ * the verdict is said here. A pending child cannot be combined yet, so it counts as an error.
+ */
+static bool eval_children(const struct orch_gate *g, const struct orch_gate_ctx *c,
+                          struct orch_gate_result *r)
+{
+    static const enum orch_gate_verdict worse[] = {ORCH_GATE_INTEGRITY, ORCH_GATE_ERROR, ORCH_GATE_PENDING};
+    const struct orch_gate_result *bad = NULL;
+
+    r->children = orch_xcalloc(g->n_children ? g->n_children : 1, sizeof(*r->children));
+    r->n_children = g->n_children;
+    for (size_t i = 0; i < g->n_children; i++)
+        orch_gate_eval(&g->children[i], c, &r->children[i]);
+    for (size_t i = 0; i < ORCH_NELEM(worse) && !bad; i++)
+        bad = first_with(r, worse[i]);
+    if (bad)
+        say_child(r, bad->verdict == ORCH_GATE_INTEGRITY ? ORCH_GATE_INTEGRITY : ORCH_GATE_ERROR, "", bad);
+    return !bad;
+}
+
+/* Of zero children: an error, because nothing was shown. */
+static void all_eval(const struct orch_gate *g, const struct orch_gate_ctx *c, struct orch_gate_result *r)
+{
+    const struct orch_gate_result *failed;
+
+    if (!eval_children(g, c, r))
+        return;
+    failed = first_with(r, ORCH_GATE_FAIL);
+    if (failed)
+        say_child(r, ORCH_GATE_FAIL, "", failed);
+    else if (r->n_children)
+        orch_gate_say(r, ORCH_GATE_PASS, "all %zu passed", r->n_children);
+    else
+        orch_gate_say(r, ORCH_GATE_ERROR, "there is no gate in it");
+}
+
+static void any_eval(const struct orch_gate *g, const struct orch_gate_ctx *c, struct orch_gate_result *r)
+{
+    if (!eval_children(g, c, r))
+        return;
+    if (first_with(r, ORCH_GATE_PASS))
+        orch_gate_say(r, ORCH_GATE_PASS, "%zu of %zu passed", count_passes(r), r->n_children);
+    else if (r->n_children)
+        say_child(r, ORCH_GATE_FAIL, "none passed, first ", &r->children[0]);
+    else
+        orch_gate_say(r, ORCH_GATE_FAIL, "there is no gate in it");
+}
+
+/* Passes if no child does. */
+static void not_eval(const struct orch_gate *g, const struct orch_gate_ctx *c, struct orch_gate_result *r)
+{
+    const struct orch_gate_result *passed;
+
+    if (!eval_children(g, c, r))
+        return;
+    passed = first_with(r, ORCH_GATE_PASS);
+    if (passed)
+        say_child(r, ORCH_GATE_FAIL, "must not pass, but did: ", passed);
+    else if (r->n_children)
+        say_child(r, ORCH_GATE_PASS, "failed, as wanted: ", &r->children[0]);
+    else
+        orch_gate_say(r, ORCH_GATE_ERROR, "there is no gate in it");
+}
+
+static void describe_into(const struct orch_gate *g, struct orch_buf *out);
+
+static void describe_children(const struct orch_gate *g, struct orch_buf *out, const char *what)
+{
+    orch_buf_printf(out, "%s (", what);
+    for (size_t i = 0; i < g->n_children; i++) {
+        if (i)
+            orch_buf_str(out, " | ");
+        describe_into(&g->children[i], out);
+    }
+    orch_buf_char(out, ')');
+}
+
+static void all_describe(const struct orch_gate *g, struct orch_buf *out)
+{
+    describe_children(g, out, "all of");
+}
+
+static void any_describe(const struct orch_gate *g, struct orch_buf *out)
+{
+    describe_children(g, out, "at least one of");
+}
+
+static void not_describe(const struct orch_gate *g, struct orch_buf *out)
+{
+    describe_children(g, out, "not");
+}
+
+static const struct gate_ops {
+    void (*eval)(const struct orch_gate *g, const struct orch_gate_ctx *c, struct orch_gate_result *r);
+    void (*describe)(const struct orch_gate *g, struct orch_buf *out);
+} ops[] = {
+    [ORCH_GATE_FILE] = {orch_gate_file_eval, orch_gate_file_describe},
+    [ORCH_GATE_CHANGES] = {orch_gate_changes_eval, orch_gate_changes_describe},
+    [ORCH_GATE_COMMAND] = {orch_gate_command_eval, orch_gate_command_describe},
+    [ORCH_GATE_DENIALS] = {orch_gate_denials_eval, orch_gate_denials_describe},
+    [ORCH_GATE_ALL] = {all_eval, all_describe},
+    [ORCH_GATE_ANY] = {any_eval, any_describe},
+    [ORCH_GATE_NOT] = {not_eval, not_describe},
+};
+
+static const struct gate_ops *find_ops(enum orch_gate_type t)
+{
+    return (size_t)t < ORCH_NELEM(ops) ? &ops[t] : NULL;
+}
+
+void orch_gate_eval(const struct orch_gate *g, const struct orch_gate_ctx *c, struct orch_gate_result *ret)
+{
+    const struct gate_ops *o = find_ops(g->type);
+    uint64_t start = orch_now_ms();
+
+    *ret = (struct orch_gate_result){.name = g->name, .type = g->type};
+    orch_gate_say(ret, ORCH_GATE_ERROR, o ? "the gate came to no verdict" : "unknown type of gate");
+    if (o)
+        o->eval(g, c, ret);
+    ret->elapsed_ms = orch_now_ms() - start;
+}
+
+void orch_gate_result_fini(struct orch_gate_result *r)
+{
+    if (!r)
+        return;
+    for (size_t i = 0; i < r->n_children; i++)
+        orch_gate_result_fini(&r->children[i]);
+    free(r->children);
+    free(r->reason);
+    r->children = NULL;
+    r->n_children = 0;
+    r->reason = NULL;
+}
+
+static void describe_into(const struct orch_gate *g, struct orch_buf *out)
+{
+    const struct gate_ops *o = find_ops(g->type);
+
+    if (o)
+        o->describe(g, out);
+    else
+        orch_buf_str(out, "a gate of unknown type");
+}
+
+char *orch_gate_describe(const struct orch_gate *g)
+{
+    struct orch_buf out = {0};
+
+    describe_into(g, &out);
+    return orch_buf_take(&out);
+}

@@ -1,0 +1,461 @@
+/*
+ * sandbox.c - orch_sandbox_run: start init, serve everything it and the agent send, decide the end, prove it.
+ *
+ * One poll loop. The end is decided once (the first reason wins); then init is killed, and the loop goes on
+ * until its pidfd says that the whole pid namespace is dead. Only then are pipes drained and descriptors
+ * closed.
+ */
+#include "sandbox/sandbox.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include "common/io.h"
+#include "sandbox/kernel.h"
+#include "sandbox/sandbox_int.h"
+
+#define TICK_MS 250
+#define NOTIFY_BATCH 64
+
+struct running {
+    const struct orch_sandbox_args *args;
+    const struct orch_sandbox_hooks *hooks;
+    struct orch_outcome *out;
+    struct orch_start start;
+    struct orch_notify notify;
+    struct orch_control control;
+    pid_t init;
+    int pidfd, sock, out_fd[2]; /* out_fd: our ends of stdout and stderr */
+    uint64_t began, last_tick, output_left;
+    bool ready, ended, started;
+};
+
+static const char *const class_names[] = {
+    [ORCH_CLASS_FILESYSTEM] = "filesystem", [ORCH_CLASS_EXEC] = "exec",
+    [ORCH_CLASS_SYSCALL] = "syscall",       [ORCH_CLASS_NETWORK] = "network",
+    [ORCH_CLASS_CONTROL] = "control",
+};
+
+const char *orch_denial_class_name(enum orch_denial_class c)
+{
+    return (size_t)c < ORCH_NELEM(class_names) ? class_names[c] : "unknown";
+}
+
+const char *orch_end_name(enum orch_end e)
+{
+    static const char *const names[] = {
+        [ORCH_END_EXIT] = "exit",   [ORCH_END_SIGNAL] = "signal",   [ORCH_END_DONE] = "done",
+        [ORCH_END_LIMIT] = "limit", [ORCH_END_DENIALS] = "denials", [ORCH_END_INTEGRITY] = "integrity",
+        [ORCH_END_SETUP] = "setup", [ORCH_END_CANCEL] = "cancel",
+    };
+
+    return (size_t)e < ORCH_NELEM(names) ? names[e] : "unknown";
+}
+
+/* Decides the end (once) and kills the tree through its init: nothing in the namespace outlives pid 1. */
+static void end_with(struct running *r, enum orch_end end)
+{
+    if (!r->ended) {
+        r->ended = true;
+        r->out->end = end;
+    }
+    if (r->pidfd >= 0)
+        (void)orch_sys_pidfd_send_signal(r->pidfd, SIGKILL);
+}
+
+static void end_with_limit(struct running *r, const char *name)
+{
+    if (!r->ended)
+        r->out->limit = name;
+    end_with(r, ORCH_END_LIMIT);
+}
+
+static void obey(struct running *r, enum orch_next next)
+{
+    switch (next) {
+    case ORCH_GO_ON:
+        return;
+    case ORCH_STOP_DONE:
+        end_with(r, ORCH_END_DONE);
+        return;
+    case ORCH_STOP_DENIALS:
+        end_with(r, ORCH_END_DENIALS);
+        return;
+    case ORCH_STOP_CANCEL:
+        end_with(r, ORCH_END_CANCEL);
+        return;
+    case ORCH_STOP_INTEGRITY:
+        end_with(r, ORCH_END_INTEGRITY);
+        return;
+    case ORCH_STOP_LIMIT_WORKSPACE:
+        end_with_limit(r, "workspace");
+        return;
+    case ORCH_STOP_LIMIT_WALL:
+        end_with_limit(r, "wall");
+        return;
+    }
+    end_with(r, ORCH_END_CANCEL);
+}
+
+static void on_failed(struct running *r, const struct orch_msg *m)
+{
+    if (r->ended)
+        return;
+    (void)snprintf(r->out->setup.step, sizeof(r->out->setup.step), "%s",
+                   orch_step_text((enum orch_step)m->step));
+    (void)snprintf(r->out->setup.path, sizeof(r->out->setup.path), "%s", m->path);
+    r->out->setup.errnum = m->errnum;
+    r->out->setup.exec_failed = m->step == ORCH_STEP_EXEC;
+    end_with(r, ORCH_END_SETUP);
+}
+
+static void on_exited(struct running *r, int status)
+{
+    if (r->ended)
+        return;
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU) {
+        end_with_limit(r, "cpu");
+        return;
+    }
+    r->out->status = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
+    end_with(r, WIFSIGNALED(status) ? ORCH_END_SIGNAL : ORCH_END_EXIT);
+}
+
+/* The view is up: from now on paths can be resolved beneath its root. */
+static void on_ready(struct running *r, int *fd)
+{
+    char path[64];
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/root", r->init);
+    r->notify.root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    r->control.listener = ORCH_TAKE_FD(*fd);
+    r->ready = true;
+    if (r->notify.root < 0) {
+        r->out->setup.errnum = errno;
+        (void)snprintf(r->out->setup.step, sizeof(r->out->setup.step), "open the sandbox's root");
+        end_with(r, ORCH_END_SETUP);
+    }
+}
+
+/* Set-up messages only while set-up lasts: init and our agent stub speak, the agent has no descriptor of the
+ * socket. */
+static void serve_message(struct running *r)
+{
+    struct orch_msg m;
+    ORCH_AUTO_FD int fd = -1;
+    int got = orch_msg_recv(r->sock, &m, &fd, MSG_DONTWAIT);
+
+    if (got == -EAGAIN)
+        return;
+    if (got <= 0) {
+        orch_close_fdp(&r->sock);
+        return;
+    }
+    switch (m.kind) {
+    case ORCH_MSG_FAILED:
+        on_failed(r, &m);
+        return;
+    case ORCH_MSG_READY:
+        on_ready(r, &fd);
+        return;
+    case ORCH_MSG_LISTENER:
+        r->notify.listener = ORCH_TAKE_FD(fd);
+        r->out->missing = (unsigned)m.value;
+        /* Here, not in the agent's process: there the ioctl would itself be notified, with nobody listening
+         * yet. */
+        if (ioctl(r->notify.listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP) < 0)
+            r->out->missing |= 2;
+        r->started = true;
+        if (r->hooks->on_started)
+            r->hooks->on_started(r->hooks->ctx, r->init);
+        return;
+    case ORCH_MSG_EXITED:
+        on_exited(r, m.value);
+        return;
+    default:
+        return;
+    }
+}
+
+static void serve_notifications(struct running *r)
+{
+    struct pollfd p = {.fd = r->notify.listener, .events = POLLIN};
+
+    for (int i = 0; i < NOTIFY_BATCH && poll(&p, 1, 0) > 0; i++) {
+        if (!(p.revents & POLLIN)) { /* POLLHUP: nobody is left who could ask */
+            orch_close_fdp(&r->notify.listener);
+            return;
+        }
+        obey(r, orch_notify_serve(&r->notify));
+        if (r->ended)
+            return;
+    }
+}
+
+/* Returns false at end of file. */
+static bool serve_output(struct running *r, int stream)
+{
+    static char chunk[65536];
+    ssize_t n = read(r->out_fd[stream - 1], chunk, sizeof(chunk));
+    size_t keep;
+
+    if (n < 0)
+        return errno == EAGAIN || errno == EINTR;
+    if (n == 0)
+        return false;
+    *(stream == 1 ? &r->out->out_bytes : &r->out->err_bytes) += (uint64_t)n;
+    keep = (uint64_t)n < r->output_left ? (size_t)n : (size_t)r->output_left;
+    r->output_left -= keep;
+    r->out->dropped_bytes += (uint64_t)n - keep;
+    if (keep && r->hooks->on_output)
+        r->hooks->on_output(r->hooks->ctx, stream, chunk, keep);
+    return true;
+}
+
+static void tick(struct running *r)
+{
+    uint64_t now = orch_now_ms();
+
+    r->last_tick = now;
+    if (r->args->wall_ms && now - r->began >= r->args->wall_ms)
+        end_with_limit(r, "wall");
+    if (r->hooks->on_tick)
+        obey(r, r->hooks->on_tick(r->hooks->ctx));
+}
+
+static int time_to_next(const struct running *r)
+{
+    uint64_t elapsed = orch_now_ms() - r->began;
+    uint64_t left = r->args->wall_ms > elapsed ? r->args->wall_ms - elapsed : 0;
+
+    if (r->args->wall_ms && left < TICK_MS)
+        return (int)left;
+    return TICK_MS;
+}
+
+enum { SLOT_SOCK, SLOT_PIDFD, SLOT_LISTENER, SLOT_OUT, SLOT_ERR, SLOT_WAKE, SLOT_FIXED };
+
+static size_t fill_poll(const struct running *r, struct pollfd *p)
+{
+    bool alive = !r->ended;
+
+    p[SLOT_SOCK] = (struct pollfd){.fd = r->sock, .events = POLLIN};
+    p[SLOT_PIDFD] = (struct pollfd){.fd = r->pidfd, .events = POLLIN};
+    p[SLOT_LISTENER] = (struct pollfd){.fd = alive ? r->notify.listener : -1, .events = POLLIN};
+    p[SLOT_OUT] = (struct pollfd){.fd = r->out_fd[0], .events = POLLIN};
+    p[SLOT_ERR] = (struct pollfd){.fd = r->out_fd[1], .events = POLLIN};
+    p[SLOT_WAKE] = (struct pollfd){.fd = alive ? r->hooks->wake_fd : -1, .events = POLLIN};
+    return SLOT_FIXED + (alive ? orch_control_poll(&r->control, p + SLOT_FIXED) : 0);
+}
+
+static void serve(struct running *r, struct pollfd *p, size_t n)
+{
+    /* Set-up records before the exit they explain; notifications before everything that could wait. */
+    if (p[SLOT_SOCK].revents && r->sock >= 0)
+        serve_message(r);
+    if (p[SLOT_LISTENER].revents && !r->ended)
+        serve_notifications(r);
+    for (int stream = 1; stream <= 2; stream++)
+        if (p[SLOT_OUT + stream - 1].revents && !serve_output(r, stream))
+            orch_close_fdp(&r->out_fd[stream - 1]);
+    if (!r->ended && n > SLOT_FIXED)
+        obey(r, orch_control_serve(&r->control, p + SLOT_FIXED, n - SLOT_FIXED, r->hooks));
+    if (!r->ended &&
+        (p[SLOT_WAKE].revents || orch_now_ms() - r->last_tick >= TICK_MS || time_to_next(r) == 0))
+        tick(r);
+}
+
+static void loop(struct running *r)
+{
+    struct pollfd p[SLOT_FIXED + ORCH_CONTROL_CONNS + 1];
+
+    for (;;) {
+        size_t n = fill_poll(r, p);
+
+        if (poll(p, n, r->ended ? TICK_MS : time_to_next(r)) < 0 && errno != EINTR)
+            end_with(r, ORCH_END_CANCEL);
+        serve(r, p, n);
+        if (p[SLOT_PIDFD].revents)
+            break;
+        if (r->ended)
+            end_with(r, r->out->end); /* again, in case init was not yet killable */
+    }
+}
+
+/* Init died without saying why: before it was ready that is a set-up failure, later somebody outside killed
+ * it. */
+static void after_death(struct running *r)
+{
+    siginfo_t si = {0};
+
+    while (r->sock >= 0 && !r->ended) {
+        struct pollfd p = {.fd = r->sock, .events = POLLIN};
+
+        if (poll(&p, 1, 0) <= 0)
+            break;
+        serve_message(r);
+    }
+    (void)waitid(P_PIDFD, (id_t)r->pidfd, &si, WEXITED);
+    if (r->ended)
+        return;
+    if (!r->started) {
+        (void)snprintf(r->out->setup.step, sizeof(r->out->setup.step), "start (init ended unexpectedly)");
+        r->out->setup.errnum = ECHILD;
+        end_with(r, ORCH_END_SETUP);
+        return;
+    }
+    r->out->status = SIGKILL;
+    end_with(r, ORCH_END_SIGNAL);
+}
+
+static void drain_output(struct running *r)
+{
+    for (int stream = 1; stream <= 2; stream++) {
+        while (r->out_fd[stream - 1] >= 0) {
+            struct pollfd p = {.fd = r->out_fd[stream - 1], .events = POLLIN};
+
+            if (poll(&p, 1, 0) <= 0 || !serve_output(r, stream))
+                break;
+        }
+        orch_close_fdp(&r->out_fd[stream - 1]);
+    }
+}
+
+static int clone_init(struct running *r, struct orch_err *err)
+{
+    struct clone_args ca = {.flags = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC |
+                                     CLONE_NEWUTS | CLONE_NEWNET | CLONE_NEWCGROUP | CLONE_PIDFD,
+                            .pidfd = (uint64_t)(uintptr_t)&r->pidfd,
+                            .exit_signal = SIGCHLD};
+    pid_t pid = (pid_t)syscall(SYS_clone3, &ca, sizeof(ca));
+
+    if (pid == 0)
+        orch_init_main(&r->start);
+    if (pid < 0)
+        return orch_err_exit(
+            err, 3, errno,
+            "this host does not let us create namespaces (%s): enable unprivileged user namespaces "
+            "(sysctl user.max_user_namespaces, kernel.apparmor_restrict_unprivileged_userns=0), or run "
+            "outside the container or sandbox that forbids them",
+            strerror(errno));
+    r->init = pid;
+    return 0;
+}
+
+static int open_channels(struct running *r, int agent_ends[3], struct orch_err *err)
+{
+    int pair[2], out[2], errp[2];
+
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+        return orch_err_sys(err, errno, "cannot make the set-up socket");
+    r->sock = pair[0];
+    r->start.sock = pair[1];
+    if (pipe2(out, O_CLOEXEC) < 0)
+        return orch_err_sys(err, errno, "cannot make a pipe");
+    r->out_fd[0] = out[0];
+    agent_ends[1] = out[1];
+    if (pipe2(errp, O_CLOEXEC) < 0)
+        return orch_err_sys(err, errno, "cannot make a pipe");
+    r->out_fd[1] = errp[0];
+    agent_ends[2] = errp[1];
+    for (int i = 0; i < 2; i++)
+        (void)fcntl(r->out_fd[i], F_SETFL, O_NONBLOCK);
+    /* /dev/stdout and /dev/stderr reopen the pipe, so it must belong to the agent's user. */
+    for (int i = 1; i < 3; i++)
+        if (geteuid() == 0 && fchown(agent_ends[i], r->args->plan->uid, r->args->plan->gid) < 0)
+            return orch_err_sys(err, errno, "cannot give a pipe to the agent's user");
+    return 0;
+}
+
+/* Waits for init's hello, writes the maps, says go. */
+static int shake_hands(struct running *r, struct orch_err *err)
+{
+    struct orch_msg m;
+    ORCH_AUTO_FD int fd = -1;
+    int got = orch_msg_recv(r->sock, &m, &fd, 0);
+
+    if (got <= 0)
+        return orch_err_sys(err, got < 0 ? -got : ECHILD, "init did not start");
+    if (m.kind == ORCH_MSG_FAILED) {
+        on_failed(r, &m);
+        return 0;
+    }
+    got = orch_write_id_maps(r->init, r->args->plan->uid, r->args->plan->gid, err);
+    if (got < 0)
+        return got;
+    m = (struct orch_msg){.kind = ORCH_MSG_GO};
+    got = orch_msg_send(r->sock, &m, -1);
+    return got < 0 ? orch_err_sys(err, -got, "init is gone") : 0;
+}
+
+static int start(struct running *r, struct orch_err *err)
+{
+    int ends[3] = {-1, -1, -1};
+    int ret = open_channels(r, ends, err);
+
+    r->start.stdio[0] = r->args->stdin_fd;
+    r->start.stdio[1] = ends[1];
+    r->start.stdio[2] = ends[2];
+    if (ret == 0)
+        ret = orch_start_prepare(&r->start, err);
+    if (ret == 0)
+        ret = clone_init(r, err);
+    orch_close_fdp(&r->start.sock);
+    orch_close_fdp(&ends[1]);
+    orch_close_fdp(&ends[2]);
+    orch_start_fini(&r->start);
+    return ret == 0 ? shake_hands(r, err) : ret;
+}
+
+static void release(struct running *r)
+{
+    orch_notify_fini(&r->notify);
+    orch_control_fini(&r->control);
+    orch_close_fdp(&r->sock);
+    orch_close_fdp(&r->pidfd);
+    orch_close_fdp(&r->out_fd[0]);
+    orch_close_fdp(&r->out_fd[1]);
+}
+
+int orch_sandbox_run(const struct orch_sandbox_args *a, const struct orch_sandbox_hooks *h,
+                     struct orch_outcome *ret, struct orch_err *err)
+{
+    struct running r = {.args = a, .hooks = h, .out = ret, .pidfd = -1, .sock = -1, .out_fd = {-1, -1}};
+    uint64_t cap = a->plan->profile->limits.output;
+    int got;
+
+    *ret = (struct orch_outcome){0};
+    r.start = (struct orch_start){.args = a, .plan = a->plan, .sock = -1};
+    r.output_left = cap ? cap : UINT64_MAX;
+    r.began = r.last_tick = orch_now_ms();
+    orch_control_init(&r.control);
+    got = orch_notify_init(&r.notify, a->plan, h);
+    if (got < 0) {
+        release(&r);
+        return orch_err_exit(err, 3, -got,
+                             "the kernel has no system call notification (needs Linux 5.19 or later)");
+    }
+    got = start(&r, err);
+    if (got < 0 && r.pidfd >= 0) {
+        (void)orch_sys_pidfd_send_signal(r.pidfd, SIGKILL);
+        (void)waitid(P_PIDFD, (id_t)r.pidfd, &(siginfo_t){0}, WEXITED);
+    }
+    if (got < 0) {
+        release(&r);
+        return got;
+    }
+    loop(&r);
+    after_death(&r);
+    drain_output(&r);
+    ret->elapsed_ms = orch_now_ms() - r.began;
+    ret->fallbacks = r.notify.fallbacks;
+    ret->fakes = r.notify.fakes;
+    release(&r);
+    return 0;
+}

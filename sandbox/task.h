@@ -1,0 +1,41 @@
+/*
+ * task.h - looking at a task that waits in a notification: its memory, and its paths as it sees them.
+ *
+ * Everything read here may change the moment after; it serves early refusal and the record, never enforcement
+ * (kernel notes, section 4). The caller checks SECCOMP_IOCTL_NOTIF_ID_VALID after the last read.
+ */
+#ifndef ORCH_SANDBOX_TASK_H
+#define ORCH_SANDBOX_TASK_H
+
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#include "common/buf.h"
+
+/* Reads a NUL-terminated string of at most 4095 bytes. 0; -EFAULT (bad pointer: the kernel will say so too),
+ * -ENAMETOOLONG, -EPERM and others (memory cannot be read). */
+int orch_task_string(pid_t tid, uint64_t addr, struct orch_buf *ret);
+/* Reads exactly n bytes. 0 or -errno. */
+int orch_task_bytes(pid_t tid, uint64_t addr, void *ret, size_t n);
+
+struct orch_path {
+    char *path;  /* absolute, as the sandbox sees it, symlinks resolved as far as it exists; NULL: not a path
+                    (pipe, socket) */
+    bool exists; /* the object itself */
+    bool parent; /* its directory exists */
+    mode_t mode; /* of the object, if it exists */
+};
+
+/* Resolves `text` relative to dirfd (AT_FDCWD = the working directory) of the task, beneath the sandbox's
+ * root. 0; -errno where the kernel itself will fail before any policy matters (bad descriptor, loop, not a
+ * directory). */
+int orch_task_resolve(int root, pid_t tid, int dirfd, const char *text, bool nofollow, struct orch_path *ret);
+void orch_path_fini(struct orch_path *p);
+
+/* readlink of /proc/TID/exe and contents of /proc/TID/comm; NULL if they cannot be had. Caller frees. */
+char *orch_task_exe(pid_t tid);
+char *orch_task_comm(pid_t tid);
+/* The process (thread group) of a thread, 0 if unknown. */
+pid_t orch_task_tgid(pid_t tid);
+
+#endif
