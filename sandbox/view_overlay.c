@@ -59,8 +59,10 @@ static int stage_all(const struct orch_overlay_trees *o, int stage, struct orch_
         orch_buf_str(options, ",upperdir=u/upper,workdir=u/work");
         return 0;
     }
-    if (mkdirat(stage, "empty", 0700) < 0) /* an overlay without upper wants two lowers */
-        return orch_fail_set(f, ORCH_STEP_OVERLAY, errno, STAGE);
+    /* An overlay without upper wants two lowers. A mount of its own: a removed directory would end every listing. */
+    r = orch_view_tmpfs(stage, "/empty", 4096, 2, "0755", MOUNT_ATTR_RDONLY);
+    if (r < 0)
+        return orch_fail_set(f, ORCH_STEP_OVERLAY, -r, STAGE);
     orch_buf_str(options, ":empty");
     return 0;
 }
@@ -77,6 +79,7 @@ static void unstage(const struct orch_overlay_trees *o, int root, int stage)
     }
     (void)umount2("u", MNT_DETACH | UMOUNT_NOFOLLOW);
     (void)unlinkat(stage, "u", AT_REMOVEDIR);
+    (void)umount2("empty", MNT_DETACH | UMOUNT_NOFOLLOW);
     (void)unlinkat(stage, "empty", AT_REMOVEDIR);
     (void)unlinkat(stage, "m", AT_REMOVEDIR);
     (void)unlinkat(root, STAGE + 1, AT_REMOVEDIR);

@@ -1,0 +1,45 @@
+/*
+ * attempt.h - one attempt while it lasts; shared by attempt.c (the agent's part) and judge.c (what comes after its death).
+ */
+#ifndef ORCH_SUPERVISOR_ATTEMPT_H
+#define ORCH_SUPERVISOR_ATTEMPT_H
+
+#include "supervisor/control.h"
+#include "supervisor/output.h"
+#include "supervisor/run.h"
+
+struct orch_attempt {
+    struct orch_run *run;
+    const struct orch_phase *phase;
+    size_t index;
+    unsigned n;
+    char *name;              /* "PHASE.N" */
+    char *dir, *upper, *home; /* home: NULL without a home overlay */
+    struct orch_strv below;  /* upper directories under this attempt's, newest first */
+    struct orch_strv home_below;
+    size_t n_kept; /* how many of `below` belong to this phase */
+    struct orch_plan *plan; /* NULL for gates only */
+    struct orch_control control;
+    struct orch_capture out;
+    uint64_t began_ms, beat_ms;
+    struct orch_outcome outcome;
+    char detail[1200];                /* one printable sentence about the end */
+    struct orch_denial_counts counts; /* of the agent, quiet ones not counted */
+    struct orch_verdict_record verdict;
+    /* the first failure in a hook: ends the attempt and the run (exit 10) */
+    int failed;
+    struct orch_err err;
+};
+
+/* Judges the dead tree's layer: seal check, every gate, durable verdict (design 6). */
+int orch_attempt_judge(struct orch_attempt *a, struct orch_err *err);
+/* Keeps the first failure of a hook. */
+void orch_attempt_fail(struct orch_attempt *a, int r);
+/* The hook for waking up: signals, heartbeat, folded counts, status line. False when the run must end. */
+bool orch_attempt_beat(struct orch_attempt *a);
+
+/* Hands a denial to the audit log, with secrets masked. */
+int orch_audit_masked(struct orch_audit *audit, const struct orch_strv *secrets, const struct orch_denial *d,
+                      struct orch_err *err);
+
+#endif

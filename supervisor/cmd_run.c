@@ -1,0 +1,313 @@
+/* cmd_run.c - the verbs `run` and `resume`: two ways into one loop. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/exit.h"
+#include "common/io.h"
+#include "supervisor/preflight.h"
+
+#define INPUTS_MAX (64u << 20)
+
+/* Diagnostics have been printed: nothing is left to say. */
+#define PRINTED (-EINVAL)
+
+static int check_until(const struct orch_run *r, struct orch_err *err)
+{
+    const char *until = r->opt->until;
+
+    for (size_t i = 0; until && i < r->wf->n_phases; i++)
+        if (strcmp(r->wf->phases[i].name, until) == 0)
+            return 0;
+    return until ? orch_err_exit(err, ORCH_EXIT_USAGE, EINVAL, "--until: the workflow has no such phase") : 0;
+}
+
+static int load_workflow(struct orch_run *r, const char *path)
+{
+    struct orch_diags d = {0};
+    int k = orch_workflow_load(path, &r->wf, &d);
+
+    orch_diags_print(&d, STDERR_FILENO);
+    orch_diags_fini(&d);
+    return k < 0 ? PRINTED : 0;
+}
+
+static int compile_plans(struct orch_run *r)
+{
+    struct orch_diags d = {0};
+    int k = orch_preflight_plans(r, &d);
+
+    orch_diags_print(&d, STDERR_FILENO);
+    orch_diags_fini(&d);
+    return k < 0 ? PRINTED : 0;
+}
+
+/* What `run` and `resume` check alike, once workflow, state directory and workspace are known. */
+static int prepare(struct orch_run *r, struct orch_err *err)
+{
+    int k = compile_plans(r);
+
+    if (k == 0)
+        k = orch_preflight_all_limits(r, err);
+    if (k == 0)
+        k = orch_preflight_host(r->state, r->workspace, err);
+    return k < 0 ? k : orch_signals_open(&r->signals, err);
+}
+
+static void print(const struct orch_buf *b)
+{
+    (void)orch_write_all(STDOUT_FILENO, b->data ? b->data : "", b->len);
+}
+
+/* The closing summary: all of it, or with --quiet the verdict alone. */
+static void print_summary(const struct orch_run *r)
+{
+    const struct orch_run_state *s = &r->journal.state;
+    ORCH_AUTO_BUF struct orch_buf b = {0};
+
+    if (!s->started)
+        return;
+    if (r->opt->json)
+        orch_summary_json(s, false, &b);
+    else if (!r->opt->quiet)
+        orch_summary_text(s, r->dir.id, !s->ended, false, &b);
+    else
+        orch_buf_printf(&b, "run %s: %s\n", r->dir.id, s->ended ? s->verdict : s->paused_by ? "paused" : "interrupted");
+    print(&b);
+}
+
+/* The exit status of it all; the error is printed here and nowhere else. */
+static int conclude(struct orch_run *r, int k, struct orch_err *err)
+{
+    int code = k;
+
+    orch_progress_phase(&r->progress, NULL, 0);
+    orch_outq_drain(&r->progress.out);
+    orch_outq_drain(&r->progress.err);
+    if (k < 0 && err->errnum == 0)
+        code = ORCH_EXIT_USAGE;
+    else if (k < 0)
+        code = orch_fail(err, ORCH_EXIT_STATE);
+    print_summary(r);
+    return code;
+}
+
+static void show_start(struct orch_run *r, const char *event)
+{
+    struct orch_jw w;
+
+    orch_progress_note(&r->progress, "run %s", r->dir.id);
+    orch_progress_begin(&r->progress, event, &w);
+    orch_jw_str(&w, "run", r->dir.id);
+    orch_jw_str(&w, "workflow", r->wf->name);
+    orch_jw_str(&w, "workspace", r->workspace);
+    orch_progress_end(&r->progress, &w);
+}
+
+static int describe(struct orch_run *r)
+{
+    ORCH_AUTO_BUF struct orch_buf b = {0};
+
+    orch_preflight_describe(r, &b);
+    print(&b);
+    return ORCH_EXIT_OK;
+}
+
+static int run_checks(struct orch_run *r, struct orch_err *err)
+{
+    int k = load_workflow(r, r->opt->args[0]);
+
+    if (k == 0)
+        k = check_until(r, err);
+    if (k == 0 && r->opt->run_id && !orch_run_id_valid(r->opt->run_id))
+        k = orch_err_exit(err, ORCH_EXIT_USAGE, EINVAL, "--run-id: letters, digits, '.', '_' and '-', at most 64");
+    if (k == 0)
+        k = orch_state_resolve(r->opt->state, &r->state, err);
+    if (k == 0)
+        k = orch_preflight_workspace(r->opt->workspace, r->state, r->opt->ignore_submounts, &r->workspace, err);
+    if (k == 0)
+        orch_preflight_notes(r->workspace, &r->progress);
+    return k < 0 ? k : prepare(r, err);
+}
+
+static int run_steps(struct orch_run *r, struct orch_err *err)
+{
+    int k = run_checks(r, err);
+
+    if (k < 0)
+        return k;
+    if (r->opt->dry_run)
+        return describe(r);
+    k = orch_rundir_create(r->state, r->opt->run_id, &r->dir, err);
+    if (k < 0)
+        return k;
+    show_start(r, "run");
+    k = orch_run_start(r, err);
+    return k < 0 ? k : orch_run_drive(r, err);
+}
+
+int orch_cmd_run(const struct orch_options *opt)
+{
+    struct orch_err err = {0};
+    struct orch_run r;
+    int code;
+
+    orch_run_init(&r, opt);
+    code = conclude(&r, run_steps(&r, &err), &err);
+    orch_run_fini(&r);
+    return code;
+}
+
+/* ---- resume ---- */
+
+/* Only what the run kept counts; the original files are not looked at. */
+static int load_inputs(struct orch_run *r, struct orch_err *err)
+{
+    ORCH_AUTO_BUF struct orch_buf b = {0};
+    struct orch_diags d = {0};
+    int k = orch_read_file(r->dir.fd, ORCH_INPUTS_NAME, INPUTS_MAX, &b);
+
+    if (k == 0)
+        k = orch_workflow_import(b.data ? b.data : "", b.len, &r->wf, &d);
+    if (k == 0 && (r->wf->n_phases != r->journal.state.n_phases ||
+                   strcmp(r->wf->digest, r->journal.state.workflow_digest) != 0))
+        k = -EBADMSG;
+    if (k < 0)
+        (void)orch_err_exit(err, ORCH_EXIT_CORRUPT, -k, "%s cannot be used: %s", ORCH_INPUTS_NAME,
+                            d.n ? d.v[0].msg : "it does not belong to this journal");
+    orch_diags_fini(&d);
+    return k;
+}
+
+struct spent {
+    const char *phase;
+    unsigned attempt;
+    uint64_t denials;
+};
+
+static int add_denials(void *ctx, const struct orch_json *rec)
+{
+    struct spent *sp = ctx;
+    const cJSON *root = orch_json_root(rec);
+    const char *event = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(root, "event"));
+    const char *phase = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(root, "phase"));
+    const cJSON *attempt = cJSON_GetObjectItemCaseSensitive(root, "attempt");
+    const cJSON *count = cJSON_GetObjectItemCaseSensitive(root, "count");
+
+    if (event && phase && strcmp(event, "denial") == 0 && strcmp(phase, sp->phase) == 0 &&
+        cJSON_IsNumber(attempt) && attempt->valuedouble == sp->attempt && cJSON_IsNumber(count) &&
+        !cJSON_GetObjectItemCaseSensitive(root, "quiet") && !cJSON_GetObjectItemCaseSensitive(root, "gate"))
+        sp->denials += (uint64_t)count->valuedouble;
+    return 0;
+}
+
+/* The journal's heartbeat is a few seconds old; the audit log has what was written since. */
+static int recount_denials(struct orch_run *r, struct orch_err *err)
+{
+    const struct orch_run_state *s = &r->journal.state;
+    struct spent sp = {.phase = s->phases[s->open_phase].name, .attempt = s->open_attempt};
+    bool torn;
+    int k = orch_chain_read(r->dir.fd, ORCH_AUDIT_NAME, add_denials, &sp, &torn, NULL, err);
+
+    if (k == 0 && s->open_denials + sp.denials > r->denials)
+        r->denials = s->open_denials + sp.denials;
+    return k;
+}
+
+/* A dead supervisor's attempt: dropped, not counted against `attempts`; its time and denials stay spent. */
+static int drop_open(struct orch_run *r, struct orch_err *err)
+{
+    const struct orch_run_state *s = &r->journal.state;
+    ORCH_AUTO_FREE char *layer = NULL;
+    struct orch_jw w;
+    int k;
+
+    if (!s->open)
+        return 0;
+    layer = orch_xasprintf("layers/%s.%u", s->phases[s->open_phase].name, s->open_attempt);
+    k = recount_denials(r, err);
+    if (k == 0)
+        k = orch_audit_scope(r->audit, s->phases[s->open_phase].name, s->open_attempt, NULL, err);
+    if (k < 0)
+        return k;
+    orch_audit_begin(r->audit, "attempt", &w);
+    orch_jw_str(&w, "state", "end");
+    orch_jw_str(&w, "end", "interrupted");
+    orch_jw_uint(&w, "elapsed_ms", s->spent_ms - s->open_spent_ms);
+    orch_jw_str(&w, "counts", "lower_bound");
+    k = orch_audit_commit(r->audit, &w, err);
+    if (k < 0)
+        return k;
+    orch_run_record(r, "interrupted", &w);
+    orch_jw_str(&w, "phase", s->phases[s->open_phase].name);
+    orch_jw_uint(&w, "attempt", s->open_attempt);
+    k = orch_run_commit(r, &w, err);
+    if (k == 0)
+        (void)orch_rm_rf(r->dir.fd, layer);
+    return k;
+}
+
+static int resume_load(struct orch_run *r, struct orch_err *err)
+{
+    const struct orch_run_state *s = &r->journal.state;
+    int k = orch_journal_continue(r->dir.fd, &r->journal, err);
+
+    if (k < 0)
+        return k;
+    r->spent_before_ms = s->spent_ms;
+    r->denials = s->denials;
+    r->session_ms = orch_now_ms();
+    return load_inputs(r, err);
+}
+
+static int resume_continue(struct orch_run *r, struct orch_err *err)
+{
+    struct orch_jw w;
+    int k = check_until(r, err);
+
+    if (k == 0)
+        k = orch_preflight_workspace(r->journal.state.workspace, r->state, r->opt->ignore_submounts, &r->workspace,
+                                     err);
+    if (k == 0)
+        k = prepare(r, err);
+    if (k == 0)
+        k = orch_audit_open(r->dir.fd, ORCH_AUDIT_NAME, r->dir.id, true, &r->audit, err);
+    if (k < 0)
+        return k;
+    show_start(r, "resume");
+    orch_run_record(r, "resumed", &w);
+    k = orch_run_commit(r, &w, err);
+    if (k == 0)
+        k = drop_open(r, err);
+    return k < 0 ? k : orch_run_drive(r, err);
+}
+
+static int resume_steps(struct orch_run *r, struct orch_err *err)
+{
+    int k = orch_state_resolve(r->opt->state, &r->state, err);
+
+    if (k == 0)
+        k = orch_rundir_open(r->state, r->opt->args[0], &r->dir, err);
+    if (k == 0)
+        k = orch_rundir_lock(&r->dir, err);
+    if (k == 0)
+        k = orch_run_verify(&r->dir, NULL, err);
+    if (k == 0)
+        k = resume_load(r, err);
+    if (k < 0)
+        return k;
+    return r->journal.state.ended ? r->journal.state.exit_code : resume_continue(r, err);
+}
+
+int orch_cmd_resume(const struct orch_options *opt)
+{
+    struct orch_err err = {0};
+    struct orch_run r;
+    int code;
+
+    orch_run_init(&r, opt);
+    code = conclude(&r, resume_steps(&r, &err), &err);
+    orch_run_fini(&r);
+    return code;
+}

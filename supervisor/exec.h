@@ -1,0 +1,48 @@
+/*
+ * exec.h - one `exec` while it lasts; shared by cmd_exec.c (the order of things), exec_run.c (the sandbox and its
+ * output) and exec_end.c (changes, apply, closing words). It has no run directory and no journal.
+ */
+#ifndef ORCH_SUPERVISOR_EXEC_H
+#define ORCH_SUPERVISOR_EXEC_H
+
+#include "sandbox/sandbox.h"
+#include "supervisor/apply.h"
+#include "supervisor/audit.h"
+#include "supervisor/options.h"
+#include "supervisor/outq.h"
+#include "supervisor/output.h"
+#include "supervisor/signals.h"
+
+struct orch_exec {
+    const struct orch_options *opt;
+    char *state, *workspace, *cwd;
+    struct orch_profile *profile;
+    struct orch_plan *plan;
+    struct orch_strv command;
+    struct orch_audit *audit;
+    struct orch_signals signals;
+    struct orch_buf fingerprint; /* with --apply: the workspace before */
+    char *dir, *upper;           /* the throw-away layer; dir NULL = none made */
+    struct orch_outq out[2];
+    bool escape[2]; /* the stream is a terminal */
+    struct orch_capture capture;
+    struct orch_outcome outcome;
+    bool ran;
+    int failed; /* the first failure in a hook */
+    struct orch_err err;
+    uint64_t denials, changes;
+    bool applied;
+};
+
+/* Layer, scaffold, sandbox. 0 or -errno: then nothing ran. */
+int orch_exec_sandbox(struct orch_exec *e, struct orch_err *err);
+/* Counts the changes; applies them when asked to and the command exited 0. -errno when they may not be applied. */
+int orch_exec_changes(struct orch_exec *e, struct orch_err *err);
+/* The closing line about denials. */
+void orch_exec_closing(const struct orch_exec *e);
+/* The exit status of the outcome (design 4); says on stderr what is not the command's own. */
+int orch_exec_status(const struct orch_exec *e);
+/* One JSON line on --status-fd. */
+void orch_exec_report(const struct orch_exec *e, int status, const char *reason);
+
+#endif

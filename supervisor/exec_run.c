@@ -1,0 +1,172 @@
+/* exec_run.c - the sandbox of `exec`, and what comes out of it. See exec.h. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "common/exit.h"
+#include "common/io.h"
+#include "supervisor/exec.h"
+
+#define FOLD_MS 1000
+
+static enum orch_next check(struct orch_exec *e, int r)
+{
+    if (r < 0 && e->failed == 0)
+        e->failed = r;
+    return e->failed ? ORCH_STOP_CANCEL : ORCH_GO_ON;
+}
+
+static enum orch_next on_denial(void *ctx, const struct orch_denial *d)
+{
+    struct orch_exec *e = ctx;
+
+    if (!d->quiet)
+        e->denials++;
+    return e->failed ? ORCH_STOP_CANCEL : check(e, orch_audit_denial(e->audit, d, &e->err));
+}
+
+static void on_exec(void *ctx, const struct orch_exec_event *x)
+{
+    struct orch_exec *e = ctx;
+
+    if (!e->failed)
+        (void)check(e, orch_audit_exec(e->audit, x, &e->err));
+}
+
+/* Bytes go through unchanged to a pipe or file; a terminal gets escaped lines (T-TTY-05). */
+static void on_output(void *ctx, int stream, const void *p, size_t n)
+{
+    struct orch_exec *e = ctx;
+    int i = stream == 2;
+
+    if (!e->escape[i])
+        orch_outq_add(&e->out[i], p, n);
+    else if (!e->failed)
+        (void)check(e, orch_capture_add(&e->capture, stream, p, n, &e->err));
+}
+
+static void show_line(void *ctx, int stream, const char *line, size_t n)
+{
+    struct orch_exec *e = ctx;
+    ORCH_AUTO_BUF struct orch_buf b = {0};
+
+    orch_output_escape(&b, line, n);
+    orch_buf_char(&b, '\n');
+    orch_outq_add(&e->out[stream == 2], b.data, b.len);
+}
+
+static enum orch_next on_tick(void *ctx)
+{
+    struct orch_exec *e = ctx;
+
+    orch_signals_poll(&e->signals);
+    orch_outq_pump(&e->out[0]);
+    orch_outq_pump(&e->out[1]);
+    if (e->failed || check(e, orch_audit_flush(e->audit, FOLD_MS, &e->err)) != ORCH_GO_ON)
+        return ORCH_STOP_CANCEL;
+    return e->signals.first ? ORCH_STOP_CANCEL : ORCH_GO_ON;
+}
+
+static int make_sub(const struct orch_exec *e, const char *name, mode_t mode, char **ret, struct orch_err *err)
+{
+    *ret = orch_xasprintf("%s/%s", e->dir, name);
+    if (mkdir(*ret, 0700) == 0 && chmod(*ret, mode) == 0 &&
+        (geteuid() != 0 || chown(*ret, orch_agent_uid(), orch_agent_gid()) == 0))
+        return 0;
+    return orch_err_sys(err, errno, "cannot make the layer");
+}
+
+static int make_layer(struct orch_exec *e, char **ret_scaffold, struct orch_err *err)
+{
+    ORCH_AUTO_FREE char *parent = orch_xasprintf("%s/exec", e->state);
+    ORCH_AUTO_FREE char *dir = orch_xasprintf("%s/XXXXXX", parent);
+    ORCH_AUTO_FREE char *work = NULL;
+    int r = orch_mkdir_p(parent, 0700);
+
+    if (r < 0 || !mkdtemp(dir))
+        return orch_err_sys(err, r < 0 ? -r : errno, "cannot make a layer in the state directory");
+    e->dir = ORCH_TAKE_PTR(dir);
+    if (geteuid() == 0 && chown(e->dir, orch_agent_uid(), orch_agent_gid()) < 0)
+        return orch_err_sys(err, errno, "cannot make the layer");
+    r = make_sub(e, "upper", 0755, &e->upper, err);
+    if (r == 0)
+        r = make_sub(e, "work", 0700, &work, err);
+    return r < 0 ? r : make_sub(e, "scaffold", 0755, ret_scaffold, err);
+}
+
+static int prepare_view(const struct orch_exec *e, const char *scaffold, bool *ret_used, struct orch_err *err)
+{
+    const struct orch_strv none = {0};
+    bool root = geteuid() == 0;
+    struct orch_view view;
+    struct orch_entry top;
+    int r = orch_view_open(&none, e->workspace, &view, err);
+
+    if (r < 0)
+        return r;
+    if (orch_view_lookup(&view, "", &top) == 0) {
+        if (top.type == 'd' && chmod(e->upper, top.mode & 0777) < 0)
+            r = orch_err_sys(err, errno, "cannot set the mode of the layer's root");
+        orch_entry_fini(&top);
+    }
+    if (r == 0)
+        r = orch_layer_scaffold(&view, e->plan, scaffold, root ? orch_agent_uid() : (uid_t)-1,
+                                root ? orch_agent_gid() : (gid_t)-1, ret_used, err);
+    orch_view_fini(&view);
+    return r;
+}
+
+static int run(struct orch_exec *e, const char *scaffold, struct orch_err *err)
+{
+    const struct orch_strv none = {0};
+    const struct orch_sandbox_args args = {
+        .plan = e->plan,
+        .workspace = {.layers = &none,
+                      .bottom = e->workspace,
+                      .scaffold = scaffold,
+                      .layer_dir = e->plan->workspace_writes ? e->dir : NULL},
+        .home = {.layers = &none},
+        .stdin_fd = -1,
+        .wall_ms = e->profile->limits.wall_ms,
+    };
+    const struct orch_sandbox_hooks hooks = {
+        .ctx = e,
+        .on_denial = on_denial,
+        .on_exec = on_exec,
+        .on_output = on_output,
+        .on_tick = on_tick,
+        .wake_fd = e->signals.fd,
+    };
+    int r;
+
+    for (int i = 0; i < 2; i++) {
+        e->out[i] = (struct orch_outq){.fd = i + 1};
+        e->escape[i] = isatty(i + 1);
+    }
+    e->capture = (struct orch_capture){.log = {-1, -1}, .show = show_line, .ctx = e};
+    r = orch_sandbox_run(&args, &hooks, &e->outcome, err);
+    (void)orch_capture_end(&e->capture, &(struct orch_err){0});
+    orch_outq_fini(&e->out[0]);
+    orch_outq_fini(&e->out[1]);
+    return r;
+}
+
+int orch_exec_sandbox(struct orch_exec *e, struct orch_err *err)
+{
+    ORCH_AUTO_FREE char *scaffold = NULL;
+    bool used = false;
+    int r = make_layer(e, &scaffold, err);
+
+    if (r == 0)
+        r = prepare_view(e, scaffold, &used, err);
+    if (r == 0)
+        r = run(e, used ? scaffold : NULL, err);
+    e->ran = r == 0;
+    if (r == 0 && e->failed) {
+        *err = e->err;
+        return e->failed;
+    }
+    return r < 0 ? r : orch_audit_flush(e->audit, 0, err);
+}

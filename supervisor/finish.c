@@ -1,0 +1,201 @@
+/* finish.c - every phase passed: conflict check, unsafe check, apply, final verdict (design 8). */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "common/escape.h"
+#include "common/exit.h"
+#include "common/io.h"
+#include "supervisor/apply.h"
+#include "supervisor/run.h"
+
+#define SHOWN_MAX 10
+#define FINGERPRINT_MAX (1u << 30)
+
+static void add_list(struct orch_buf *out, const struct orch_strv *sv, size_t total)
+{
+    for (size_t i = 0; i < sv->n && i < SHOWN_MAX; i++) {
+        orch_buf_str(out, i ? ", " : " ");
+        orch_escape_term(out, sv->v[i], strlen(sv->v[i]));
+    }
+    if (total > SHOWN_MAX)
+        orch_buf_printf(out, " and %zu more", total - SHOWN_MAX);
+}
+
+static int note_conflict(struct orch_run *r, struct orch_err *err)
+{
+    struct orch_jw w;
+
+    orch_run_record(r, "paused", &w);
+    orch_jw_str(&w, "by", "conflict");
+    orch_jw_str(&w, "phase", NULL);
+    return orch_run_commit(r, &w, err);
+}
+
+/* The workspace as it was at run start, or exit 9 with the paths that differ. The run can be resumed afterwards. */
+static int check_conflict(struct orch_run *r, struct orch_err *err)
+{
+    ORCH_AUTO_BUF struct orch_buf kept = {0};
+    ORCH_AUTO_BUF struct orch_buf list = {0};
+    struct orch_strv paths = {0};
+    size_t n = 0;
+    int k = orch_read_file(r->dir.fd, ORCH_FINGERPRINT_NAME, FINGERPRINT_MAX, &kept);
+
+    if (k < 0)
+        return orch_err_exit(err, ORCH_EXIT_CORRUPT, -k, "the fingerprint of the workspace cannot be read");
+    k = orch_fingerprint_diff(&kept, r->workspace, &r->wf->ignore_changes, SHOWN_MAX, &paths, &n, err);
+    if (k < 0 && err->exit_code == 0)
+        err->exit_code = ORCH_EXIT_BUSY;
+    add_list(&list, &paths, n);
+    orch_strv_fini(&paths);
+    if (k < 0 || n == 0)
+        return k;
+    k = note_conflict(r, err);
+    if (k < 0)
+        return k;
+    return orch_err_exit(err, ORCH_EXIT_BUSY, EBUSY,
+                         "the workspace changed during the run, nothing was applied; %zu path%s:%s", n, n == 1 ? "" : "s",
+                         list.data);
+}
+
+static int record_apply(struct orch_run *r, const char *state, const struct orch_apply_stats *n, struct orch_err *err)
+{
+    struct orch_jw w;
+    int k;
+
+    orch_audit_begin(r->audit, "apply", &w);
+    orch_jw_str(&w, "state", state);
+    orch_jw_uint(&w, "created", n->created);
+    orch_jw_uint(&w, "modified", n->modified);
+    orch_jw_uint(&w, "deleted", n->deleted);
+    k = orch_audit_commit(r->audit, &w, err);
+    if (k < 0)
+        return k;
+    orch_run_record(r, "apply", &w);
+    orch_jw_str(&w, "state", state);
+    orch_jw_uint(&w, "created", n->created);
+    orch_jw_uint(&w, "modified", n->modified);
+    orch_jw_uint(&w, "deleted", n->deleted);
+    return orch_run_commit(r, &w, err);
+}
+
+static struct orch_apply_stats count_changes(const struct orch_changes *c)
+{
+    struct orch_apply_stats n = {0};
+
+    for (size_t i = 0; i < c->n; i++) {
+        n.created += c->v[i].kind == ORCH_CREATED;
+        n.modified += c->v[i].kind == ORCH_MODIFIED;
+        n.deleted += c->v[i].kind == ORCH_DELETED;
+    }
+    return n;
+}
+
+int orch_workspace_apply(const struct orch_view *full, const struct orch_changes *c, const char *workspace,
+                         struct orch_apply_stats *ret, struct orch_err *err)
+{
+    uid_t uid = (uid_t)-1;
+    gid_t gid = (gid_t)-1;
+    struct stat st;
+    int k;
+
+    if (stat(workspace, &st) < 0)
+        return orch_err_exit(err, ORCH_EXIT_STATE, errno, "the workspace cannot be read");
+    if (geteuid() == 0) { /* what the agent's user made belongs to the workspace's owner outside */
+        uid = st.st_uid;
+        gid = st.st_gid;
+    }
+    k = orch_apply(full, c, workspace, uid, gid, ret, err);
+    if (k < 0 && err->exit_code == 0)
+        err->exit_code = ORCH_EXIT_STATE;
+    return k;
+}
+
+/* The unsafe check; ends the run when something is found (*ret_ended). After the first write it has been made already. */
+static int check_unsafe(struct orch_run *r, const struct orch_view *full, const struct orch_changes *c, bool *ret_ended,
+                        struct orch_err *err)
+{
+    ORCH_AUTO_BUF struct orch_buf reason = {0};
+    struct orch_strv unsafe = {0};
+    int k = 0;
+
+    *ret_ended = false;
+    orch_apply_unsafe(full, c, &r->wf->apply_allow, &unsafe);
+    if (unsafe.n) {
+        orch_buf_str(&reason, "unsafe: nothing was applied;");
+        for (size_t i = 0; i < unsafe.n; i++)
+            orch_progress_note(&r->progress, "unsafe: %s", unsafe.v[i]);
+        add_list(&reason, &unsafe, unsafe.n);
+        *ret_ended = true;
+        k = orch_run_end(r, "unsafe", ORCH_EXIT_FAILED, reason.data, err);
+    }
+    orch_strv_fini(&unsafe);
+    return k;
+}
+
+static int apply_changes(struct orch_run *r, const struct orch_view *full, const struct orch_changes *c,
+                         struct orch_err *err)
+{
+    struct orch_apply_stats n = count_changes(c);
+    bool ended = false, again = r->journal.state.apply_intent;
+    int k = check_unsafe(r, full, c, &ended, err);
+
+    if (k < 0 || ended)
+        return k;
+    if (!again) {
+        k = check_conflict(r, err);
+        if (k == 0)
+            k = record_apply(r, "intent", &n, err);
+    }
+    if (k == 0)
+        k = orch_workspace_apply(full, c, r->workspace, &n, err);
+    if (k == 0) {
+        /* After a crash the rest alone would be counted; the intent says how many there were. */
+        const struct orch_run_state *s = &r->journal.state;
+        n = (struct orch_apply_stats){.created = s->created, .modified = s->modified, .deleted = s->deleted};
+        k = record_apply(r, "done", &n, err);
+    }
+    return k < 0 ? k : orch_run_end(r, "passed", ORCH_EXIT_OK, "every phase passed; the changes were applied", err);
+}
+
+static int apply_layers(struct orch_run *r, struct orch_err *err)
+{
+    struct orch_strv layers = {0};
+    struct orch_view full = {0};
+    struct orch_changes changes = {0};
+    int k;
+
+    orch_run_layers(r, r->wf->n_phases, false, &layers);
+    k = orch_view_open(&layers, r->workspace, &full, err);
+    if (k == 0)
+        k = orch_view_changes(&full, layers.n, &changes, err);
+    if (k < 0 && err->exit_code == 0)
+        err->exit_code = ORCH_EXIT_STATE;
+    if (k == 0)
+        k = apply_changes(r, &full, &changes, err);
+    orch_changes_fini(&changes);
+    orch_view_fini(&full);
+    orch_strv_fini(&layers);
+    return k;
+}
+
+int orch_run_finish(struct orch_run *r, struct orch_err *err)
+{
+    const struct orch_run_state *s = &r->journal.state;
+    int k = orch_run_check_layers(r, s->n_phases, err);
+
+    if (k < 0)
+        return k;
+    if (s->apply_done)
+        return orch_run_end(r, "passed", ORCH_EXIT_OK, "every phase passed; the changes were applied", err);
+    /* Once the intent is recorded, the workspace may hold part of the changes: only finishing is left. */
+    if (s->apply_intent)
+        return apply_layers(r, err);
+    k = check_conflict(r, err);
+    if (k < 0)
+        return k;
+    if (!s->apply || r->opt->no_apply)
+        return orch_run_end(r, "passed", ORCH_EXIT_OK, "every phase passed; not applied, as asked", err);
+    return apply_layers(r, err);
+}

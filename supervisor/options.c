@@ -1,0 +1,255 @@
+/* options.c - the tables of verbs and options, and what is made of them. See options.h. */
+#include "supervisor/options.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <limits.h>
+#include <string.h>
+
+#include "common/escape.h"
+#include "common/exit.h"
+
+enum {
+    V_RUN = 1,
+    V_RESUME = 2,
+    V_EXEC = 4,
+    V_STATUS = 8,
+    V_AUDIT = 16,
+    V_VERIFY = 32,
+    V_HELP = 64,
+    V_VERSION = 128,
+    V_STATE = V_RUN | V_RESUME | V_EXEC | V_STATUS | V_AUDIT | V_VERIFY,
+    V_ALL = 255,
+};
+
+const struct orch_verb orch_verbs[] = {
+    {"run", V_RUN, "[OPTION...] WORKFLOW", "Drive a workflow through its phases.", 1, 1, orch_cmd_run},
+    {"exec", V_EXEC, "[OPTION...] --profile PROFILE -- COMMAND [ARGUMENT...]", "Run one command in one sandbox.", 1, -1,
+     orch_cmd_exec},
+    {"resume", V_RESUME, "[OPTION...] RUN", "Continue a run that was paused or cut off.", 1, 1, orch_cmd_resume},
+    {"status", V_STATUS, "[OPTION...] [RUN]", "Show where a run stands; without RUN, the newest one.", 0, 1,
+     orch_cmd_status},
+    {"audit", V_AUDIT, "[OPTION...] RUN", "Show the audit log of a run, grouped.", 1, 1, orch_cmd_audit},
+    {"verify", V_VERIFY, "[OPTION...] RUN", "Check journal, audit log, inputs and layers of a run.", 1, 1,
+     orch_cmd_verify},
+    {"help", V_HELP, "[COMMAND]", "Show this help, or the help of a command.", 0, 1, orch_cmd_help},
+    {"version", V_VERSION, "", "Show the version.", 0, 0, orch_cmd_version},
+    {NULL, 0, NULL, NULL, 0, 0, NULL},
+};
+
+static const char *const later_verbs[] = {"list",  "cancel", "suspend", "approve", "reject",  "diff",   "apply", "discard",
+                                          "prune", "logs",   "report",  "explain", "policy", "doctor", NULL};
+
+enum kind { TEXT, FLAG, LATER };
+
+struct option_row {
+    const char *name, *arg; /* arg: what it is called in the help, NULL = a flag */
+    enum kind kind;
+    unsigned verbs;
+    size_t off;
+    const char *help;
+};
+
+#define OFF(member) offsetof(struct orch_options, member)
+
+static const struct option_row rows[] = {
+    {"workspace", "DIR", TEXT, V_RUN | V_EXEC, OFF(workspace), "the directory to work on (default: the current one)"},
+    {"profile", "PROFILE", TEXT, V_EXEC, OFF(profile), "a built-in profile, or a path with a slash"},
+    {"state", "DIR", TEXT, V_STATE, OFF(state),
+     "state directory (default: $ORCH_SANDBOX_STATE, $XDG_STATE_HOME/orch-sandbox, ~/.local/state/orch-sandbox)"},
+    {"run-id", "ID", TEXT, V_RUN, OFF(run_id), "name of the run (default: made of time and a random number)"},
+    {"mode", "MODE", TEXT, V_RUN | V_RESUME, OFF(mode), "strict or operator"},
+    {"until", "PHASE", TEXT, V_RUN | V_RESUME, OFF(until), "stop, resumable, after PHASE has passed (exit 5)"},
+    {"no-apply", NULL, FLAG, V_RUN | V_RESUME, OFF(no_apply), "leave the workspace as it is even if the run passes"},
+    {"apply", NULL, FLAG, V_EXEC, OFF(apply), "apply the changes to the workspace if the command exits 0"},
+    {"dry-run", NULL, FLAG, V_RUN, OFF(dry_run), "check everything, show what would run, start nothing"},
+    {"ignore-submounts", NULL, FLAG, V_RUN | V_RESUME | V_EXEC, OFF(ignore_submounts),
+     "accept mounts beneath the workspace; the sandbox does not see them"},
+    {"audit", "FILE", TEXT, V_EXEC, OFF(audit), "write the audit records to FILE (must not exist)"},
+    {"status-fd", "N", TEXT, V_EXEC, OFF(status_fd_text), "write the result as one JSON line to descriptor N"},
+    {"json", NULL, FLAG, V_RUN | V_RESUME | V_STATUS | V_AUDIT, OFF(json), "JSON on standard output"},
+    {"quiet", NULL, FLAG, V_RUN | V_RESUME | V_EXEC, OFF(quiet), "show only errors and the verdict"},
+    {"report", "FORMAT:FILE", LATER, V_RUN | V_RESUME, 0, NULL},
+    {"skip", "PHASE", LATER, V_RUN | V_RESUME, 0, NULL},
+    {"force-gate", "PHASE/GATE", LATER, V_RUN | V_RESUME, 0, NULL},
+    {"reason", "TEXT", LATER, V_RUN | V_RESUME, 0, NULL},
+    {"help", NULL, FLAG, V_ALL, OFF(help), "show this help"},
+};
+
+const struct orch_verb *orch_verb_find(const char *name)
+{
+    for (const struct orch_verb *v = orch_verbs; v->name; v++)
+        if (strcmp(v->name, name) == 0)
+            return v;
+    return NULL;
+}
+
+bool orch_verb_is_later(const char *name)
+{
+    for (size_t i = 0; later_verbs[i]; i++)
+        if (strcmp(later_verbs[i], name) == 0)
+            return true;
+    return false;
+}
+
+/* ---- parsing ---- */
+
+static int usage_error(struct orch_err *err, const struct orch_verb *verb, const char *what, const char *arg)
+{
+    ORCH_AUTO_FREE char *shown = orch_escape_str(arg);
+
+    return orch_err_exit(err, ORCH_EXIT_USAGE, EINVAL, "%s '%s' (see: orch-sandbox %s --help)", what, shown, verb->name);
+}
+
+/* getopt's table for one verb; val is the row's index + 1. */
+static void fill_long(const struct orch_verb *verb, struct option *ret)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < ORCH_NELEM(rows); i++)
+        if (rows[i].verbs & verb->bit)
+            ret[n++] = (struct option){
+                .name = rows[i].name, .has_arg = rows[i].arg ? required_argument : no_argument, .val = (int)i + 1};
+    ret[n] = (struct option){0};
+}
+
+static int take(const struct orch_verb *verb, const struct option_row *row, const char *arg, struct orch_options *o,
+                struct orch_err *err)
+{
+    char *at = (char *)o + row->off;
+
+    if (row->kind == LATER)
+        return orch_err_exit(err, ORCH_EXIT_USAGE, ENOTSUP, "--%s is not in this version", row->name);
+    if (row->kind == FLAG)
+        *(bool *)at = true;
+    else if (*arg == '\0')
+        return usage_error(err, verb, "an empty value for", row->name);
+    else
+        *(const char **)at = arg;
+    return 0;
+}
+
+static int parse_fd(const struct orch_verb *verb, struct orch_options *o, struct orch_err *err)
+{
+    char *end;
+    long n;
+
+    o->status_fd = -1;
+    if (!o->status_fd_text)
+        return 0;
+    errno = 0;
+    n = strtol(o->status_fd_text, &end, 10);
+    if (errno || *end || n < 0 || n > INT_MAX || fcntl((int)n, F_GETFD) < 0)
+        return usage_error(err, verb, "--status-fd is not an open descriptor:", o->status_fd_text);
+    o->status_fd = (int)n;
+    return 0;
+}
+
+static int check(const struct orch_verb *verb, struct orch_options *o, struct orch_err *err)
+{
+    if (o->help)
+        return 0;
+    if (o->mode && strcmp(o->mode, "strict") != 0 && strcmp(o->mode, "operator") != 0)
+        return usage_error(err, verb, "--mode is strict or operator, not", o->mode);
+    if (o->n_args < verb->min_args)
+        return orch_err_exit(err, ORCH_EXIT_USAGE, EINVAL, "usage: orch-sandbox %s %s", verb->name, verb->usage);
+    if (verb->max_args >= 0 && o->n_args > verb->max_args)
+        return usage_error(err, verb, "unexpected argument", o->args[verb->max_args]);
+    return parse_fd(verb, o, err);
+}
+
+int orch_options_parse(const struct orch_verb *verb, int argc, char **argv, struct orch_options *ret,
+                       struct orch_err *err)
+{
+    /* The command of exec has options of its own: stop at the first argument that is not one of ours. */
+    const char *mode = verb->bit == V_EXEC ? "+:" : ":";
+    struct option longs[ORCH_NELEM(rows) + 1];
+    struct orch_options o = {.status_fd = -1};
+    int c, r;
+
+    fill_long(verb, longs);
+    optind = 0;
+    opterr = 0;
+    while ((c = getopt_long(argc, argv, mode, longs, NULL)) != -1) {
+        if (c == ':')
+            return usage_error(err, verb, "a value is missing for", argv[optind - 1]);
+        if (c == '?')
+            return usage_error(err, verb, "unknown option", argv[optind - 1]);
+        r = take(verb, &rows[c - 1], optarg, &o, err);
+        if (r < 0)
+            return r;
+    }
+    o.args = argv + optind;
+    o.n_args = argc - optind;
+    r = check(verb, &o, err);
+    if (r == 0)
+        *ret = o;
+    return r;
+}
+
+/* ---- help ---- */
+
+void orch_options_help(FILE *out, const struct orch_verb *verb)
+{
+    (void)fprintf(out, "usage: orch-sandbox %s %s\n\n%s\n\noptions:\n", verb->name, verb->usage, verb->what);
+    for (size_t i = 0; i < ORCH_NELEM(rows); i++) {
+        char left[64];
+
+        if (!(rows[i].verbs & verb->bit) || rows[i].kind == LATER)
+            continue;
+        (void)snprintf(left, sizeof(left), "--%s%s%s", rows[i].name, rows[i].arg ? " " : "",
+                       rows[i].arg ? rows[i].arg : "");
+        (void)fprintf(out, "  %-20s  %s\n", left, rows[i].help);
+    }
+}
+
+void orch_options_help_all(FILE *out)
+{
+    (void)fputs("usage: orch-sandbox COMMAND [OPTION...] [ARGUMENT...]\n\ncommands:\n", out);
+    for (const struct orch_verb *v = orch_verbs; v->name; v++)
+        (void)fprintf(out, "  %-8s  %s\n", v->name, v->what);
+    (void)fputs("\n'orch-sandbox COMMAND --help' shows the options of a command.\n"
+                "Exit status: 0 passed, 1 failed, 2 usage or invalid document, 3 host cannot enforce, 4 limit, 5 paused,\n"
+                "6 denial budget, 7 state corrupt, 8 agent not startable, 9 busy or conflict, 10 state not writable,\n"
+                "130 and 143 cancelled.\n",
+                out);
+}
+
+/* ---- mode ---- */
+
+extern char **environ;
+
+static bool automation_env(void)
+{
+    static const char *const names[] = {"CLAUDECODE", "CI", "GITHUB_ACTIONS"};
+
+    for (size_t i = 0; i < ORCH_NELEM(names); i++)
+        if (getenv(names[i]))
+            return true;
+    for (char **e = environ; *e; e++)
+        if (strncmp(*e, "CODEX_", 6) == 0)
+            return true;
+    return false;
+}
+
+bool orch_inside_sandbox(void)
+{
+    return getenv("ORCH_DIR") && access("/orch/control", F_OK) == 0;
+}
+
+const char *orch_mode_detect(const char *option)
+{
+    const char *env = getenv("ORCHESTRATOR_MODE");
+    bool is_operator;
+
+    if (orch_inside_sandbox())
+        return "strict";
+    if (option)
+        is_operator = strcmp(option, "operator") == 0;
+    else if (env)
+        is_operator = strcmp(env, "operator") == 0 || strcmp(env, "human") == 0;
+    else
+        is_operator = isatty(STDIN_FILENO) && isatty(STDERR_FILENO) && !automation_env();
+    return is_operator ? "operator" : "strict";
+}

@@ -1,0 +1,286 @@
+/* state.c - the state directory and run directories. See state.h. */
+#include "supervisor/state.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "common/escape.h"
+#include "common/exit.h"
+#include "common/io.h"
+
+#define ID_MAX 64
+#define LOCK_TRIES 10
+#define LOCK_WAIT_US 20000
+
+/* realpath() of the longest part that exists, with the rest appended: symlinks must not hide where state will lie. */
+static char *resolve_existing(const char *path)
+{
+    ORCH_AUTO_FREE char *head = orch_xstrdup(path);
+    size_t n = strlen(head);
+
+    for (;;) {
+        ORCH_AUTO_FREE char *real = realpath(head, NULL);
+        if (real)
+            return orch_xasprintf("%s%s", strcmp(real, "/") == 0 && path[n] ? "" : real, path + n);
+        while (n > 1 && head[n - 1] != '/')
+            n--;
+        n = n > 1 ? n - 1 : n;
+        if (n <= 1)
+            return orch_xstrdup(path);
+        head[n] = '\0';
+    }
+}
+
+static char *default_state(void)
+{
+    const char *v = getenv("ORCH_SANDBOX_STATE");
+
+    if (v && *v)
+        return orch_xstrdup(v);
+    v = getenv("XDG_STATE_HOME");
+    if (v && *v == '/') /* the XDG specification: relative values are to be ignored */
+        return orch_xasprintf("%s/orch-sandbox", v);
+    v = getenv("HOME");
+    return v && *v == '/' ? orch_xasprintf("%s/.local/state/orch-sandbox", v) : NULL;
+}
+
+int orch_state_resolve(const char *option, char **ret, struct orch_err *err)
+{
+    ORCH_AUTO_FREE char *chosen = option ? orch_xstrdup(option) : default_state();
+    ORCH_AUTO_FREE char *cwd = NULL;
+    ORCH_AUTO_FREE char *normal = NULL;
+
+    if (!chosen || !*chosen)
+        return orch_err_exit(err, ORCH_EXIT_USAGE, EINVAL, "no state directory: HOME is not set; give --state DIR");
+    cwd = getcwd(NULL, 0);
+    if (!cwd)
+        return orch_err_exit(err, ORCH_EXIT_USAGE, errno, "the current directory cannot be read");
+    normal = orch_path_normalize(cwd, chosen);
+    *ret = resolve_existing(normal);
+    return 0;
+}
+
+static int state_error(struct orch_err *err, int errnum, const char *what, const char *path)
+{
+    ORCH_AUTO_FREE char *shown = orch_escape_str(path);
+    int r = orch_err_sys(err, errnum, "%s '%s'", what, shown);
+
+    if (err)
+        err->exit_code = ORCH_EXIT_STATE;
+    return r;
+}
+
+int orch_state_prepare(const char *state, struct orch_err *err)
+{
+    ORCH_AUTO_FREE char *runs = orch_xasprintf("%s/runs", state);
+    ORCH_AUTO_FREE char *probe = orch_xasprintf("%s/.probe-%ld", state, (long)getpid());
+    int r = orch_mkdir_p(runs, 0700);
+
+    if (r < 0)
+        return state_error(err, -r, "cannot create the state directory", runs);
+    if (mkdir(probe, 0700) < 0)
+        return state_error(err, errno, "cannot write the state directory", state);
+    (void)rmdir(probe);
+    return 0;
+}
+
+bool orch_run_id_valid(const char *id)
+{
+    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+    size_t n = strlen(id);
+
+    return n > 0 && n <= ID_MAX && !strchr("._-", id[0]) && strspn(id, allowed) == n;
+}
+
+static char *new_run_id(void)
+{
+    char stamp[32] = "0";
+    uint32_t random = 0;
+    time_t now = time(NULL);
+    struct tm tm;
+
+    if (gmtime_r(&now, &tm))
+        (void)strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%SZ", &tm);
+    if (getrandom(&random, sizeof(random), 0) != (ssize_t)sizeof(random))
+        random = (uint32_t)orch_now_ms() ^ (uint32_t)getpid(); /* unique is enough, mkdir decides */
+    return orch_xasprintf("r-%s-%08x", stamp, random);
+}
+
+static int make_parts(struct orch_rundir *r, struct orch_err *err)
+{
+    static const char *const parts[] = {"inputs", "layers", "logs"};
+
+    for (size_t i = 0; i < ORCH_NELEM(parts); i++)
+        if (mkdirat(r->fd, parts[i], 0700) < 0)
+            return state_error(err, errno, "cannot create the run directory", r->path);
+    return 0;
+}
+
+static int open_dir(struct orch_rundir *r)
+{
+    r->fd = open(r->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    return r->fd < 0 ? -errno : 0;
+}
+
+int orch_rundir_create(const char *state, const char *id, struct orch_rundir *ret, struct orch_err *err)
+{
+    struct orch_rundir r = ORCH_RUNDIR_NONE;
+    ORCH_AUTO_FREE char *runs = orch_xasprintf("%s/runs", state);
+    int e = 0;
+
+    r.id = id ? orch_xstrdup(id) : new_run_id();
+    r.path = orch_xasprintf("%s/%s", runs, r.id);
+    if (mkdir(r.path, 0700) < 0 && errno == EEXIST)
+        e = orch_err_exit(err, ORCH_EXIT_USAGE, EEXIST, "run '%s' exists already; continue it with: orch-sandbox resume %s",
+                          r.id, r.id);
+    else if ((e = open_dir(&r)) < 0)
+        e = state_error(err, -e, "cannot create the run directory", r.path);
+    if (e == 0)
+        e = orch_rundir_lock(&r, err);
+    if (e == 0)
+        e = make_parts(&r, err);
+    if (e == 0 && (e = orch_fsync_dir(AT_FDCWD, runs)) < 0)
+        e = state_error(err, -e, "cannot write", runs);
+    if (e < 0) {
+        orch_rundir_close(&r);
+        return e;
+    }
+    *ret = r;
+    return 0;
+}
+
+/* The run whose journal was written last, or NULL. */
+static char *newest_run(const char *runs)
+{
+    DIR *dir = opendir(runs);
+    struct timespec best = {0};
+    char *found = NULL;
+
+    for (struct dirent *e; dir && (e = readdir(dir));) {
+        ORCH_AUTO_FREE char *journal = NULL;
+        struct stat st;
+
+        if (!orch_run_id_valid(e->d_name))
+            continue;
+        journal = orch_xasprintf("%s/journal.jsonl", e->d_name);
+        if (fstatat(dirfd(dir), journal, &st, AT_SYMLINK_NOFOLLOW) < 0)
+            continue;
+        if (found && (st.st_mtim.tv_sec < best.tv_sec ||
+                      (st.st_mtim.tv_sec == best.tv_sec && st.st_mtim.tv_nsec <= best.tv_nsec)))
+            continue;
+        best = st.st_mtim;
+        free(found);
+        found = orch_xstrdup(e->d_name);
+    }
+    if (dir)
+        (void)closedir(dir);
+    return found;
+}
+
+int orch_rundir_open(const char *state, const char *id, struct orch_rundir *ret, struct orch_err *err)
+{
+    struct orch_rundir r = ORCH_RUNDIR_NONE;
+    ORCH_AUTO_FREE char *runs = orch_xasprintf("%s/runs", state);
+    ORCH_AUTO_FREE char *shown = orch_escape_str(id ? id : runs);
+    int e;
+
+    if (id && !orch_run_id_valid(id))
+        return orch_err_exit(err, ORCH_EXIT_USAGE, EINVAL, "'%s' is not a run id", shown);
+    r.id = id ? orch_xstrdup(id) : newest_run(runs);
+    if (!r.id)
+        return orch_err_exit(err, ORCH_EXIT_USAGE, ENOENT, "there is no run in '%s'", shown);
+    r.path = orch_xasprintf("%s/%s", runs, r.id);
+    e = open_dir(&r);
+    if (e == -ENOENT)
+        e = orch_err_exit(err, ORCH_EXIT_USAGE, ENOENT, "there is no run '%s' in this state directory (--state DIR names another)",
+                          shown);
+    else if (e < 0)
+        e = state_error(err, -e, "cannot open", r.path);
+    if (e < 0) {
+        orch_rundir_close(&r);
+        return e;
+    }
+    *ret = r;
+    return 0;
+}
+
+static long lock_holder(const struct orch_rundir *r)
+{
+    ORCH_AUTO_BUF struct orch_buf text = {0};
+    long pid;
+
+    if (orch_read_file(r->fd, "lock", 64, &text) < 0 || !text.data)
+        return 0;
+    pid = strtol(text.data, NULL, 10);
+    return pid > 0 ? pid : 0;
+}
+
+/* A status command looks at the lock by taking it shared for a moment, so one refusal is not yet an answer. */
+static int try_lock(int fd)
+{
+    for (int i = 0; i < LOCK_TRIES; i++) {
+        if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+            return 0;
+        if (errno != EWOULDBLOCK && errno != EINTR)
+            return -errno;
+        (void)usleep(LOCK_WAIT_US);
+    }
+    return -EWOULDBLOCK;
+}
+
+int orch_rundir_lock(struct orch_rundir *r, struct orch_err *err)
+{
+    ORCH_AUTO_FD int fd = openat(r->fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int e;
+
+    if (fd < 0)
+        return state_error(err, errno, "cannot open the lock of", r->path);
+    e = try_lock(fd);
+    if (e == -EWOULDBLOCK)
+        return orch_err_exit(err, ORCH_EXIT_BUSY, EBUSY, "run '%s' is held by another supervisor (process %ld)", r->id,
+                             lock_holder(r));
+    if (e < 0)
+        return state_error(err, -e, "cannot lock", r->path);
+    if (ftruncate(fd, 0) < 0 || dprintf(fd, "%ld\n", (long)getpid()) < 0)
+        return state_error(err, errno, "cannot write the lock of", r->path);
+    r->lock = ORCH_TAKE_FD(fd);
+    return 0;
+}
+
+bool orch_rundir_busy(const struct orch_rundir *r, long *ret_pid)
+{
+    ORCH_AUTO_FD int fd = openat(r->fd, "lock", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    bool busy = fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
+
+    *ret_pid = busy ? lock_holder(r) : 0;
+    return busy;
+}
+
+char *orch_rundir_path(const struct orch_rundir *r, const char *fmt, ...)
+{
+    ORCH_AUTO_FREE char *rest = NULL;
+    va_list ap;
+
+    va_start(ap, fmt);
+    if (vasprintf(&rest, fmt, ap) < 0)
+        abort();
+    va_end(ap);
+    return orch_xasprintf("%s/%s", r->path, rest);
+}
+
+void orch_rundir_close(struct orch_rundir *r)
+{
+    orch_close_fdp(&r->lock);
+    orch_close_fdp(&r->fd);
+    orch_free_ptrp(&r->id);
+    orch_free_ptrp(&r->path);
+}

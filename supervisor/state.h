@@ -1,0 +1,45 @@
+/*
+ * state.h - the state directory and the directories of runs in it (design 8).
+ *
+ *   STATE/runs/RUN-ID/  journal.jsonl audit.jsonl fingerprint inputs/ layers/PHASE.N/{upper,work,scaffold,home}
+ *                       logs/PHASE.N.{out,err} lock
+ *
+ * All of it is 0700/0600 and outside every view. A run directory is written only under its lock. Paths returned are
+ * newly allocated; errors carry their exit code.
+ */
+#ifndef ORCH_SUPERVISOR_STATE_H
+#define ORCH_SUPERVISOR_STATE_H
+
+#include "common/err.h"
+
+struct orch_rundir {
+    char *id, *path;
+    int fd;   /* the run directory */
+    int lock; /* the held lock file, or -1 */
+};
+
+#define ORCH_RUNDIR_NONE ((struct orch_rundir){.fd = -1, .lock = -1})
+
+/*
+ * Absolute path of the state directory: `option`, else $ORCH_SANDBOX_STATE, $XDG_STATE_HOME/orch-sandbox,
+ * ~/.local/state/orch-sandbox. Symlinks of what exists already are resolved. Creates nothing. Exit 2.
+ */
+int orch_state_resolve(const char *option, char **ret, struct orch_err *err);
+/* Creates it (0700) where missing and proves that it can be written. Exit 10. */
+int orch_state_prepare(const char *state, struct orch_err *err);
+
+/* [A-Za-z0-9][A-Za-z0-9._-]*, at most 64 bytes. */
+bool orch_run_id_valid(const char *id);
+
+/* A new run directory, locked. id NULL = "r-<time>-<random>". An id that is taken is exit 2. */
+int orch_rundir_create(const char *state, const char *id, struct orch_rundir *ret, struct orch_err *err);
+/* An existing one, not locked; id NULL = the one with the latest journal entry. Exit 2 if there is none. */
+int orch_rundir_open(const char *state, const char *id, struct orch_rundir *ret, struct orch_err *err);
+/* Takes the lock; exit 9 naming the holder when another supervisor has it. */
+int orch_rundir_lock(struct orch_rundir *r, struct orch_err *err);
+/* Whether some supervisor holds the lock now; *ret_pid is its process id as it wrote it, 0 unknown. */
+bool orch_rundir_busy(const struct orch_rundir *r, long *ret_pid);
+char *orch_rundir_path(const struct orch_rundir *r, const char *fmt, ...) ORCH_PRINTF(2, 3);
+void orch_rundir_close(struct orch_rundir *r);
+
+#endif

@@ -1,0 +1,224 @@
+/* summary.c - a run's state for people and for scripts: the closing summary and `status` are the same text. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "common/escape.h"
+#include "supervisor/run.h"
+
+#define DENIALS_SHOWN 20
+
+/* Every string of the journal that came from an agent or a path goes through here. */
+static void put(struct orch_buf *out, const char *s)
+{
+    orch_escape_term(out, s, strlen(s));
+}
+
+static void put_seconds(struct orch_buf *out, uint64_t ms)
+{
+    orch_buf_printf(out, "%" PRIu64 ".%" PRIu64 " s", ms / 1000, ms % 1000 / 100);
+}
+
+/* Gate reasons are printable already (gates.h). */
+static void gate_line(struct orch_buf *out, const struct orch_gate_record *g)
+{
+    orch_buf_printf(out, "    %*sgate %s (%s): %s", (int)(g->depth > 8 ? 16 : g->depth * 2), "", g->name, g->type,
+                    g->verdict);
+    if (*g->reason)
+        orch_buf_printf(out, ": %s", g->reason);
+    orch_buf_char(out, '\n');
+}
+
+static void attempt_lines(struct orch_buf *out, const struct orch_verdict_record *v)
+{
+    orch_buf_printf(out, "  attempt %u: %s, %s", v->attempt, v->passed ? "passed" : "failed", v->end);
+    if (*v->detail)
+        orch_buf_printf(out, " (%s)", v->detail);
+    orch_buf_str(out, ", ");
+    put_seconds(out, v->elapsed_ms);
+    orch_buf_printf(out, ", %" PRIu64 " denials\n", v->denials);
+    if (*v->digest)
+        orch_buf_printf(out, "    layer %s%s\n", v->digest, v->goes_on ? "" : " (dropped)");
+    for (size_t i = 0; i < v->problems.n; i++)
+        orch_buf_printf(out, "    seal check: %s\n", v->problems.v[i]);
+    for (size_t i = 0; i < v->n_gates; i++)
+        gate_line(out, &v->gates[i]);
+}
+
+static void phase_lines(const struct orch_run_state *s, size_t p, struct orch_buf *out)
+{
+    const struct orch_phase_state *ph = &s->phases[p];
+    size_t n = 0;
+
+    for (size_t i = 0; i < s->n_verdicts; i++)
+        n += s->verdicts[i].phase == p;
+    orch_buf_printf(out, "phase %s: %s", ph->name,
+                    ph->passed ? "passed" : ph->last_attempt == 0 ? "not started" : "not passed");
+    if (n)
+        orch_buf_printf(out, ", %zu attempt%s judged", n, n == 1 ? "" : "s");
+    orch_buf_char(out, '\n');
+    for (size_t i = 0; i < s->n_verdicts; i++)
+        if (s->verdicts[i].phase == p)
+            attempt_lines(out, &s->verdicts[i]);
+}
+
+static bool same_denial(const struct orch_denied *a, const struct orch_denied *b)
+{
+    return strcmp(a->path, b->path) == 0 && strcmp(a->access, b->access) == 0 && strcmp(a->syscall, b->syscall) == 0 &&
+           strcmp(a->class_name, b->class_name) == 0 && strcmp(a->rule, b->rule) == 0;
+}
+
+/* All attempts' denials, equal ones added up; the records are few (capped when they are written). */
+static size_t merge_denials(const struct orch_run_state *s, struct orch_denied **ret)
+{
+    struct orch_denied *v = NULL;
+    size_t n = 0, k;
+
+    for (size_t i = 0; i < s->n_verdicts; i++)
+        for (size_t d = 0; d < s->verdicts[i].n_denied; d++) {
+            const struct orch_denied *x = &s->verdicts[i].denied[d];
+
+            for (k = 0; k < n && !same_denial(&v[k], x); k++)
+                ;
+            if (k < n) {
+                v[k].count += x->count;
+                continue;
+            }
+            v = orch_xreallocarray(v, n + 1, sizeof(*v));
+            v[n++] = *x;
+        }
+    *ret = v;
+    return n;
+}
+
+static int by_count(const void *pa, const void *pb)
+{
+    const struct orch_denied *a = pa, *b = pb;
+
+    return (a->count < b->count) - (a->count > b->count);
+}
+
+static void denial_lines(const struct orch_run_state *s, struct orch_buf *out)
+{
+    ORCH_AUTO_FREE struct orch_denied *v = NULL;
+    size_t n = merge_denials(s, &v);
+
+    orch_buf_printf(out, "denials: %" PRIu64 "\n", s->denials);
+    if (n)
+        qsort(v, n, sizeof(*v), by_count);
+    for (size_t i = 0; i < n && i < DENIALS_SHOWN; i++) {
+        orch_buf_printf(out, "  %" PRIu64 "x %s %s %s ", v[i].count, v[i].class_name, v[i].syscall, v[i].access);
+        put(out, v[i].path);
+        orch_buf_str(out, " (");
+        put(out, v[i].rule);
+        orch_buf_str(out, ")\n");
+    }
+    if (n > DENIALS_SHOWN)
+        orch_buf_printf(out, "  and %zu more kinds: orch-sandbox audit %s\n", n - DENIALS_SHOWN, s->run);
+}
+
+static const char *standing(const struct orch_run_state *s, bool busy)
+{
+    if (s->ended)
+        return s->verdict;
+    if (busy)
+        return "running";
+    return s->paused_by ? "paused" : "interrupted";
+}
+
+static void next_lines(const struct orch_run_state *s, const char *id, bool busy, struct orch_buf *out)
+{
+    if (s->ended && s->exit_code == 0)
+        orch_buf_printf(out, "next: orch-sandbox verify %s\n", id);
+    else if (s->ended)
+        orch_buf_printf(out, "next: orch-sandbox audit %s shows what was refused; start a new run to try again\n", id);
+    else if (busy)
+        orch_buf_str(out, "next: nothing, a supervisor is driving it\n");
+    else
+        orch_buf_printf(out, "next: orch-sandbox resume %s\n", id);
+}
+
+static void applied_line(const struct orch_run_state *s, struct orch_buf *out)
+{
+    if (s->apply_intent)
+        orch_buf_printf(out, "applied%s: %" PRIu64 " created, %" PRIu64 " modified, %" PRIu64 " deleted\n",
+                        s->apply_done ? "" : " in part", s->created, s->modified, s->deleted);
+    else
+        orch_buf_str(out, "applied: nothing\n");
+}
+
+void orch_summary_text(const struct orch_run_state *s, const char *id, bool next, bool busy, struct orch_buf *out)
+{
+    orch_buf_printf(out, "run %s: workflow ", id);
+    put(out, s->workflow);
+    orch_buf_str(out, ", workspace ");
+    put(out, s->workspace);
+    orch_buf_char(out, '\n');
+    for (size_t i = 0; i < s->n_phases; i++)
+        phase_lines(s, i, out);
+    if (s->open)
+        orch_buf_printf(out, "open attempt: %s.%u\n", s->phases[s->open_phase].name, s->open_attempt);
+    denial_lines(s, out);
+    applied_line(s, out);
+    if (s->ended)
+        orch_buf_printf(out, "audit head: %s\n", s->audit_head);
+    orch_buf_printf(out, "verdict: %s", standing(s, busy));
+    if (s->ended)
+        orch_buf_printf(out, " (exit %d): %s", s->exit_code, s->reason);
+    else if (s->paused_by)
+        orch_buf_printf(out, " (%s)", s->paused_by);
+    orch_buf_char(out, '\n');
+    if (next)
+        next_lines(s, id, busy, out);
+}
+
+static void json_phases(const struct orch_run_state *s, struct orch_jw *w)
+{
+    orch_jw_arr(w, "phases");
+    for (size_t p = 0; p < s->n_phases; p++) {
+        orch_jw_obj(w, NULL);
+        orch_jw_str(w, "name", s->phases[p].name);
+        orch_jw_bool(w, "passed", s->phases[p].passed);
+        orch_jw_uint(w, "last_attempt", s->phases[p].last_attempt);
+        orch_jw_arr(w, "attempts");
+        for (size_t i = 0; i < s->n_verdicts; i++) {
+            if (s->verdicts[i].phase != p)
+                continue;
+            orch_jw_obj(w, NULL);
+            orch_verdict_write(w, s->phases[p].name, &s->verdicts[i]);
+            orch_jw_end(w, '}');
+        }
+        orch_jw_end(w, ']');
+        orch_jw_end(w, '}');
+    }
+    orch_jw_end(w, ']');
+}
+
+void orch_summary_json(const struct orch_run_state *s, bool busy, struct orch_buf *out)
+{
+    struct orch_jw w = {.out = out};
+
+    orch_jw_obj(&w, NULL);
+    orch_jw_str(&w, "event", "summary");
+    orch_jw_str(&w, "run", s->run);
+    orch_jw_str(&w, "workflow", s->workflow);
+    orch_jw_str(&w, "workflow_digest", s->workflow_digest);
+    orch_jw_str(&w, "workspace", s->workspace);
+    orch_jw_str(&w, "started", s->time_started);
+    orch_jw_str(&w, "last", s->time_last);
+    orch_jw_str(&w, "verdict", standing(s, busy));
+    if (s->ended) {
+        orch_jw_int(&w, "exit", s->exit_code);
+        orch_jw_str(&w, "reason", s->reason);
+        orch_jw_str(&w, "audit_head", s->audit_head);
+    }
+    orch_jw_str(&w, "paused_by", s->paused_by);
+    orch_jw_uint(&w, "spent_ms", s->spent_ms);
+    orch_jw_uint(&w, "denials", s->denials);
+    orch_jw_bool(&w, "applied", s->apply_done);
+    orch_jw_uint(&w, "created", s->created);
+    orch_jw_uint(&w, "modified", s->modified);
+    orch_jw_uint(&w, "deleted", s->deleted);
+    json_phases(s, &w);
+    orch_jw_end(&w, '}');
+    orch_buf_char(out, '\n');
+}
