@@ -313,5 +313,6 @@ int orch_layer_sync(const char *path)
 {
     ORCH_AUTO_FD int fd = open_upper(path);
 
-    return fd < 0 ? fd : orch_walk(fd, ORCH_WALK_ROOT, sync_entry, &fd, NULL);
+    /* A directory shut by the agent is synced with its file system, not entered; the digest is what refuses it. */
+    return fd < 0 ? fd : orch_walk(fd, ORCH_WALK_ROOT | ORCH_WALK_LIVE, sync_entry, &fd, NULL);
 }

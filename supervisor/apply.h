@@ -7,31 +7,38 @@
 #include "sandbox/layer.h"
 
 /*
- * The seal check (design 6): every change of the attempt's layer against the plan. `full` has the attempt's upper as t[0].
- * A change where the profile gives no write, a kind not in `create`, a raw entry that orch_layer_check refuses:
- * integrity. Returns 0 and fills ret_problems (empty = sealed), one printable sentence each.
+ * The seal check (design 6): every change of the attempt's layer against the plan. `full` has the attempt's
+ * upper as t[0]. A change where the profile gives no write, a kind not in `create`, a raw entry that
+ * orch_layer_check refuses: integrity. Returns 0 and fills ret_problems (empty = sealed), one printable
+ * sentence each.
  */
-int orch_seal_check(const struct orch_view *full, const struct orch_plan *plan, struct orch_strv *ret_problems, struct orch_err *err);
+int orch_seal_check(const struct orch_view *full, const struct orch_plan *plan,
+                    struct orch_strv *ret_problems, struct orch_err *err);
 
-/* The paths (with reason) of a change list that apply must not write: design 8 "protected names". Empty = safe. */
-void orch_apply_unsafe(const struct orch_view *full, const struct orch_changes *c, const struct orch_strv *allow, struct orch_strv *ret);
+/* The paths (with reason) of a change list that apply must not write: design 8 "protected names". Empty =
+ * safe. */
+void orch_apply_unsafe(const struct orch_view *full, const struct orch_changes *c,
+                       const struct orch_strv *allow, struct orch_strv *ret);
 
 struct orch_apply_stats {
     uint64_t created, modified, deleted;
 };
 
 /*
- * Merges the changes (of `full` against its bottom) into the workspace: openat2 beneath a pinned root, no symlinks, files by
- * temporary name + fsync + rename, deletions deepest first, then modes and times of directories. Each step is idempotent, so a restart
- * after a crash finishes the work. uid/gid: owner of what is created ((uid_t)-1: leave).
+ * Merges the changes (of `full` against its bottom) into the workspace: openat2 beneath a pinned root, no
+ * symlinks, files by temporary name + fsync + rename, deletions deepest first, then modes and times of
+ * directories. Each step is idempotent, so a restart after a crash finishes the work. uid/gid: owner of what
+ * is created ((uid_t)-1: leave).
  */
-int orch_apply(const struct orch_view *full, const struct orch_changes *c, const char *workspace, uid_t uid, gid_t gid,
-               struct orch_apply_stats *ret, struct orch_err *err);
+int orch_apply(const struct orch_view *full, const struct orch_changes *c, const char *workspace, uid_t uid,
+               gid_t gid, struct orch_apply_stats *ret, struct orch_err *err);
 
-/* Fingerprint of a tree: type, ino, size, mode, mtime, ctime of every entry, sorted by path; as bytes to keep. */
+/* Fingerprint of a tree: type, ino, size, mode, mtime, ctime of every entry, sorted by path; as bytes to
+ * keep. */
 int orch_fingerprint(const char *workspace, struct orch_buf *out, struct orch_err *err);
-/* Paths that differ between a kept fingerprint and now, those matching `ignore` left out; at most `max` are listed, *ret_n counts all. */
-int orch_fingerprint_diff(const struct orch_buf *kept, const char *workspace, const struct orch_strv *ignore, size_t max,
-                          struct orch_strv *ret, size_t *ret_n, struct orch_err *err);
+/* Paths that differ between a kept fingerprint and now, those matching `ignore` left out; at most `max` are
+ * listed, *ret_n counts all. */
+int orch_fingerprint_diff(const struct orch_buf *kept, const char *workspace, const struct orch_strv *ignore,
+                          size_t max, struct orch_strv *ret, size_t *ret_n, struct orch_err *err);
 
 #endif

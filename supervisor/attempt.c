@@ -15,8 +15,9 @@
 #include "supervisor/preflight.h"
 #include "supervisor/prompt.h"
 
-#define FOLD_MS 1000 /* repeats of denials are written at least this often */
-#define BEAT_MS 5000 /* how much spent time a crash may lose */
+#define FOLD_MS 1000  /* repeats of denials are written at least this often */
+#define USAGE_MS 1000 /* how often the layer is measured against limits.workspace */
+#define BEAT_MS 5000  /* how much spent time a crash may lose */
 
 /* ---- hooks ---- */
 
@@ -113,12 +114,30 @@ static void on_output(void *ctx, int stream, const void *p, size_t n)
         orch_attempt_fail(a, r);
 }
 
+/* An upper on disk has no quota for an ordinary user, so what it holds is measured (a small walk). */
+static bool over_workspace_limit(const struct orch_attempt *a)
+{
+    uint64_t limit = a->plan->profile->limits.workspace, bytes = 0, entries = 0;
+
+    return limit && orch_layer_usage(a->upper, &bytes, &entries) == 0 && bytes > limit;
+}
+
+static bool measure_due(struct orch_attempt *a, uint64_t now)
+{
+    if (now - a->usage_ms < USAGE_MS)
+        return false;
+    a->usage_ms = now;
+    return true;
+}
+
 static enum orch_next on_tick(void *ctx)
 {
     struct orch_attempt *a = ctx;
 
     if (!orch_attempt_beat(a))
         return ORCH_STOP_CANCEL;
+    if (measure_due(a, orch_now_ms()) && over_workspace_limit(a))
+        return ORCH_STOP_LIMIT_WORKSPACE;
     return a->run->signals.first ? ORCH_STOP_CANCEL : ORCH_GO_ON;
 }
 
@@ -142,8 +161,8 @@ static void show_line(void *ctx, int stream, const char *line, size_t n)
 
 /* ---- directories and files ---- */
 
-/* A host directory of the layer. As root it belongs to the agent's user (init mounts with that user's rights); the run
- * directory above it stays ours alone. */
+/* A host directory of the layer. As root it belongs to the agent's user (init mounts with that user's
+ * rights); the run directory above it stays ours alone. */
 static int make_dir(const struct orch_attempt *a, const char *path, mode_t mode, struct orch_err *err)
 {
     if (mkdir(path, 0700) == 0 && chmod(path, mode) == 0 &&
@@ -181,7 +200,8 @@ static int make_dirs(struct orch_attempt *a, struct orch_err *err)
     return r;
 }
 
-/* Root of the upper directory = root of the merged view: it gets the mode that the agent found, so that it is no change. */
+/* Root of the upper directory = root of the merged view: it gets the mode that the agent found, so that it is
+ * no change. */
 static int prepare_view(struct orch_attempt *a, const char *scaffold, bool *ret_used, struct orch_err *err)
 {
     bool root = geteuid() == 0;
@@ -197,8 +217,8 @@ static int prepare_view(struct orch_attempt *a, const char *scaffold, bool *ret_
         orch_entry_fini(&top);
     }
     if (r == 0)
-        r = orch_layer_scaffold(&view, a->plan, scaffold, root ? a->run->uid : (uid_t)-1, root ? a->run->gid : (gid_t)-1,
-                                ret_used, err);
+        r = orch_layer_scaffold(&view, a->plan, scaffold, root ? a->run->uid : (uid_t)-1,
+                                root ? a->run->gid : (gid_t)-1, ret_used, err);
     orch_view_fini(&view);
     return r;
 }
@@ -226,7 +246,8 @@ static int prompt_stdin(const struct orch_buf *prompt, int *ret, struct orch_err
 
 static uint64_t wall_limit(const struct orch_attempt *a)
 {
-    uint64_t wall = a->phase->timeout_ms, left = orch_run_left(a->run), profile = a->phase->profile->limits.wall_ms;
+    uint64_t wall = a->phase->timeout_ms, left = orch_run_left(a->run),
+             profile = a->phase->profile->limits.wall_ms;
 
     if (profile && profile < wall)
         wall = profile;
@@ -251,7 +272,9 @@ static const char *level_name(const struct orch_plan *plan)
 {
     static const char *const names[] = {"writes", "opens", "paths"};
 
-    return plan && (unsigned)plan->profile->audit_level < ORCH_NELEM(names) ? names[plan->profile->audit_level] : "none";
+    return plan && (unsigned)plan->profile->audit_level < ORCH_NELEM(names)
+               ? names[plan->profile->audit_level]
+               : "none";
 }
 
 static int audit_start(struct orch_attempt *a, struct orch_err *err)
@@ -293,6 +316,10 @@ static void run_sandbox(struct orch_attempt *a, const struct orch_sandbox_args *
 
     if (orch_sandbox_run(args, &hooks, &a->outcome, &cause) < 0)
         setup_failed(a, &cause);
+    if (a->outcome.end <= ORCH_END_DONE && over_workspace_limit(a)) { /* grew since it was last measured */
+        a->outcome.end = ORCH_END_LIMIT;
+        a->outcome.limit = "workspace";
+    }
 }
 
 static void start_control(struct orch_attempt *a, uint64_t wall_ms)
@@ -312,7 +339,8 @@ static void start_control(struct orch_attempt *a, uint64_t wall_ms)
     };
 }
 
-static void start_agent(struct orch_attempt *a, const struct orch_buf *prompt, const char *scaffold, int stdin_fd)
+static void start_agent(struct orch_attempt *a, const struct orch_buf *prompt, const char *scaffold,
+                        int stdin_fd)
 {
     uint64_t wall_ms = wall_limit(a);
     ORCH_AUTO_BUF struct orch_buf phase = {0};
@@ -334,7 +362,9 @@ static void start_agent(struct orch_attempt *a, const struct orch_buf *prompt, c
                       .bottom = a->run->workspace,
                       .scaffold = scaffold,
                       .layer_dir = a->plan->workspace_writes ? a->dir : NULL},
-        .home = {.layers = &a->home_below, .bottom = a->home ? a->run->wf->home_from : NULL, .layer_dir = a->home},
+        .home = {.layers = &a->home_below,
+                 .bottom = a->home ? a->run->wf->home_from : NULL,
+                 .layer_dir = a->home},
         .stdin_fd = stdin_fd,
         .files = files,
         .n_files = ORCH_NELEM(files),
@@ -344,7 +374,8 @@ static void start_agent(struct orch_attempt *a, const struct orch_buf *prompt, c
     run_sandbox(a, &args);
 }
 
-/* Everything that is fallible before the agent starts; what fails here is a set-up failure, not the end of the run. */
+/* Everything that is fallible before the agent starts; what fails here is a set-up failure, not the end of
+ * the run. */
 static void agent_part(struct orch_attempt *a, const struct orch_buf *prompt)
 {
     ORCH_AUTO_FREE char *scaffold = orch_xasprintf("%s/scaffold", a->dir);
@@ -377,7 +408,8 @@ static int run_agent(struct orch_attempt *a, struct orch_err *err)
         r = audit_start(a, err);
     if (r < 0)
         return r;
-    a->out = (struct orch_capture){.secrets = &a->plan->secrets, .log = {-1, -1}, .show = show_line, .ctx = a};
+    a->out =
+        (struct orch_capture){.secrets = &a->plan->secrets, .log = {-1, -1}, .show = show_line, .ctx = a};
     r = orch_capture_open(&a->out, logs, a->name, err);
     if (r == 0)
         agent_part(a, &prompt);
@@ -448,8 +480,11 @@ static int attempt_steps(struct orch_attempt *a, struct orch_err *err)
 int orch_attempt_run(struct orch_run *r, size_t phase, struct orch_err *err)
 {
     const struct orch_phase_state *s = &r->journal.state.phases[phase];
-    struct orch_attempt a = {
-        .run = r, .phase = &r->wf->phases[phase], .index = phase, .n = s->last_attempt + 1, .n_kept = s->n_layers};
+    struct orch_attempt a = {.run = r,
+                             .phase = &r->wf->phases[phase],
+                             .index = phase,
+                             .n = s->last_attempt + 1,
+                             .n_kept = s->n_layers};
     int result;
 
     a.name = orch_xasprintf("%s.%u", a.phase->name, a.n);

@@ -1,5 +1,6 @@
 /*
- * attempt.h - one attempt while it lasts; shared by attempt.c (the agent's part) and judge.c (what comes after its death).
+ * attempt.h - one attempt while it lasts; shared by attempt.c (the agent's part) and judge.c (what comes
+ * after its death).
  */
 #ifndef ORCH_SUPERVISOR_ATTEMPT_H
 #define ORCH_SUPERVISOR_ATTEMPT_H
@@ -13,15 +14,15 @@ struct orch_attempt {
     const struct orch_phase *phase;
     size_t index;
     unsigned n;
-    char *name;              /* "PHASE.N" */
+    char *name;               /* "PHASE.N" */
     char *dir, *upper, *home; /* home: NULL without a home overlay */
-    struct orch_strv below;  /* upper directories under this attempt's, newest first */
+    struct orch_strv below;   /* upper directories under this attempt's, newest first */
     struct orch_strv home_below;
-    size_t n_kept; /* how many of `below` belong to this phase */
+    size_t n_kept;          /* how many of `below` belong to this phase */
     struct orch_plan *plan; /* NULL for gates only */
     struct orch_control control;
     struct orch_capture out;
-    uint64_t began_ms, beat_ms;
+    uint64_t began_ms, beat_ms, usage_ms;
     struct orch_outcome outcome;
     char detail[1200];                /* one printable sentence about the end */
     struct orch_denial_counts counts; /* of the agent, quiet ones not counted */

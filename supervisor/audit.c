@@ -37,7 +37,7 @@ struct orch_audit {
     unsigned attempt;
 
     struct orch_audit_map map; /* of the scope */
-    struct fold *folds;  /* by index of the map */
+    struct fold *folds;        /* by index of the map */
     size_t folds_cap;
     size_t distinct[KINDS];
     uint32_t *dirty; /* indices of folds with pending > 0 */

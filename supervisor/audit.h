@@ -1,9 +1,11 @@
 /*
- * audit.h - the audit log (design 7): written by the supervisor alone, ASCII, hash-chained, repeats folded with exact counts.
+ * audit.h - the audit log (design 7): written by the supervisor alone, ASCII, hash-chained, repeats folded
+ * with exact counts.
  *
- * The first occurrence of a denial is written at once; repeats (same event but time and pid) are counted in memory and
- * written as one record with "count" at least each second and at the attempt's end, so a flood costs bounded space.
- * Distinct denials beyond ORCH_AUDIT_MAX_DISTINCT per attempt are counted by class in one closing record.
+ * The first occurrence of a denial is written at once; repeats (same event but time and pid) are counted in
+ * memory and written as one record with "count" at least each second and at the attempt's end, so a flood
+ * costs bounded space. Distinct denials beyond ORCH_AUDIT_MAX_DISTINCT per attempt are counted by class in
+ * one closing record.
  */
 #ifndef ORCH_SUPERVISOR_AUDIT_H
 #define ORCH_SUPERVISOR_AUDIT_H
@@ -15,14 +17,18 @@
 
 struct orch_audit;
 
-/* In run directory dirfd ("audit.jsonl"); resume = continue an existing one. For exec: a file given by the user (dirfd AT_FDCWD). */
-int orch_audit_open(int dirfd, const char *name, const char *run_id, bool resume, struct orch_audit **ret, struct orch_err *err);
+/* In run directory dirfd ("audit.jsonl"); resume = continue an existing one. For exec: a file given by the
+ * user (dirfd AT_FDCWD). */
+int orch_audit_open(int dirfd, const char *name, const char *run_id, bool resume, struct orch_audit **ret,
+                    struct orch_err *err);
 /* A log that writes nowhere and only counts (exec without --audit). */
 struct orch_audit *orch_audit_null(void);
 void orch_audit_close(struct orch_audit *a); /* flushes, closes; NULL fine */
 
-/* Context of the records that follow: phase, attempt, gate (NULL = none). Strings are copied. Flushes folds, resets counts. */
-int orch_audit_scope(struct orch_audit *a, const char *phase, unsigned attempt, const char *gate, struct orch_err *err);
+/* Context of the records that follow: phase, attempt, gate (NULL = none). Strings are copied. Flushes folds,
+ * resets counts. */
+int orch_audit_scope(struct orch_audit *a, const char *phase, unsigned attempt, const char *gate,
+                     struct orch_err *err);
 int orch_audit_denial(struct orch_audit *a, const struct orch_denial *d, struct orch_err *err);
 int orch_audit_exec(struct orch_audit *a, const struct orch_exec_event *e, struct orch_err *err);
 /* Any other event: begin gives an open object with "event" set; add members, then commit. */
@@ -45,7 +51,8 @@ struct orch_denial_group {
 };
 size_t orch_audit_groups(const struct orch_audit *a, bool scope_only, const struct orch_denial_group **ret);
 
-/* The verbs over a finished or running log: `audit RUN` (grouped, readable) and `verify`'s part. Output is escaped. */
+/* The verbs over a finished or running log: `audit RUN` (grouped, readable) and `verify`'s part. Output is
+ * escaped. */
 int orch_audit_print(int run_dirfd, int out_fd, bool json, struct orch_err *err);
 
 #endif

@@ -33,7 +33,7 @@ struct orch_audit_map {
 uint64_t orch_audit_map_hash(const struct orch_audit_map *m, const void *key, size_t len);
 size_t orch_audit_map_find(const struct orch_audit_map *m, const void *key, size_t len, uint64_t hash);
 size_t orch_audit_map_add(struct orch_audit_map *m, const void *key, size_t len,
-                    uint64_t hash); /* must not be there yet */
+                          uint64_t hash); /* must not be there yet */
 void orch_audit_map_fini(
     struct orch_audit_map *m); /* frees; idempotent; the map is empty and usable (seeded anew when used) */
 
@@ -46,7 +46,7 @@ const char *orch_key_next(const char **pp);
 struct orch_groups {
     struct orch_denial_group *v;
     size_t n, cap, scope_first;
-    struct orch_audit_map map;             /* of the present scope */
+    struct orch_audit_map map;       /* of the present scope */
     size_t *index, index_cap;        /* from its keys to groups */
     size_t rest[ORCH_AUDIT_CLASSES]; /* index + 1 of the scope's group for what is not told apart, 0 = none
                                         yet */

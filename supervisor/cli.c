@@ -42,7 +42,8 @@ int orch_cmd_help(const struct orch_options *opt)
     }
     verb = orch_verb_find(opt->args[0]);
     if (!verb)
-        return usage(orch_verb_is_later(opt->args[0]) ? "is not in this version" : "is not a command", opt->args[0]);
+        return usage(orch_verb_is_later(opt->args[0]) ? "is not in this version" : "is not a command",
+                     opt->args[0]);
     orch_options_help(stdout, verb);
     return ORCH_EXIT_OK;
 }
@@ -64,7 +65,8 @@ int orch_cli_main(int argc, char **argv)
         name = "version";
     verb = orch_verb_find(name);
     if (!verb)
-        return usage(orch_verb_is_later(name) ? "is not in this version" : "is not a command (see: orch-sandbox --help)",
+        return usage(orch_verb_is_later(name) ? "is not in this version"
+                                              : "is not a command (see: orch-sandbox --help)",
                      name);
     if (orch_options_parse(verb, argc - 1, argv + 1, &opt, &err) < 0) {
         /* 2 could be the status of exec's command: its own failures are 125. */

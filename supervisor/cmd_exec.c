@@ -22,16 +22,18 @@ static int load_profile(struct orch_exec *e, struct orch_err *err)
     r = orch_profile_load(e->opt->profile, e->cwd, &e->profile, &d);
     orch_diags_print(&d, STDERR_FILENO);
     orch_diags_fini(&d);
-    return r < 0 ? orch_err_set(err, EINVAL, "the profile cannot be used") : orch_preflight_limits(e->profile, err);
+    return r < 0 ? orch_err_set(err, EINVAL, "the profile cannot be used")
+                 : orch_preflight_limits(e->profile, err);
 }
 
 /* ---- which program, and may it be one ---- */
 
+/* Only for the choice of an exit status: what runs is decided by the plan and enforced by the kernel. */
 static bool is_program(const char *path)
 {
     struct stat st;
 
-    return stat(path, &st) == 0 && S_ISREG(st.st_mode) && access(path, X_OK) == 0;
+    return stat(path, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & 0111);
 }
 
 static bool on_path(const char *name)
@@ -87,7 +89,8 @@ static bool path_is_tool(const struct orch_exec *e, const struct orch_closure *c
     return (real && orch_closure_executes(c, real)) || (place && place->access == ORCH_ACCESS_RWX);
 }
 
-/* Compiling makes the command a tool, as a workflow's agent is one. For exec the profile alone decides (design 4: 126). */
+/* Compiling makes the command a tool, as a workflow's agent is one. For exec the profile alone decides
+ * (design 4: 126). */
 static int check_tool(const struct orch_exec *e, const char *command, struct orch_err *err)
 {
     struct orch_closure c = {0};
@@ -127,9 +130,12 @@ static int compile(struct orch_exec *e, struct orch_err *err)
     if (r < 0)
         return r;
     r = orch_plan_compile(&a, &e->plan, &d);
+    if (r == 0)
+        r = orch_preflight_hidden(e->state, e->plan, &d);
     orch_diags_print(&d, STDERR_FILENO);
     orch_diags_fini(&d);
-    return r < 0 ? orch_err_set(err, EINVAL, "the profile cannot be used here") : check_tool(e, e->opt->args[0], err);
+    return r < 0 ? orch_err_set(err, EINVAL, "the profile cannot be used here")
+                 : check_tool(e, e->opt->args[0], err);
 }
 
 /* ---- the order of things ---- */
@@ -169,7 +175,8 @@ static int prepare(struct orch_exec *e, struct orch_err *err)
     if (r == 0)
         r = orch_state_resolve(e->opt->state, &e->state, err);
     if (r == 0)
-        r = orch_preflight_workspace(e->opt->workspace, e->state, e->opt->ignore_submounts, &e->workspace, err);
+        r = orch_preflight_workspace(e->opt->workspace, e->state, e->opt->ignore_submounts, &e->workspace,
+                                     err);
     if (r == 0)
         r = compile(e, err);
     if (r == 0)

@@ -73,7 +73,10 @@ static void print_summary(const struct orch_run *r)
     else if (!r->opt->quiet)
         orch_summary_text(s, r->dir.id, !s->ended, false, &b);
     else
-        orch_buf_printf(&b, "run %s: %s\n", r->dir.id, s->ended ? s->verdict : s->paused_by ? "paused" : "interrupted");
+        orch_buf_printf(&b, "run %s: %s\n", r->dir.id,
+                        s->ended       ? s->verdict
+                        : s->paused_by ? "paused"
+                                       : "interrupted");
     print(&b);
 }
 
@@ -121,11 +124,13 @@ static int run_checks(struct orch_run *r, struct orch_err *err)
     if (k == 0)
         k = check_until(r, err);
     if (k == 0 && r->opt->run_id && !orch_run_id_valid(r->opt->run_id))
-        k = orch_err_exit(err, ORCH_EXIT_USAGE, EINVAL, "--run-id: letters, digits, '.', '_' and '-', at most 64");
+        k = orch_err_exit(err, ORCH_EXIT_USAGE, EINVAL,
+                          "--run-id: letters, digits, '.', '_' and '-', at most 64");
     if (k == 0)
         k = orch_state_resolve(r->opt->state, &r->state, err);
     if (k == 0)
-        k = orch_preflight_workspace(r->opt->workspace, r->state, r->opt->ignore_submounts, &r->workspace, err);
+        k = orch_preflight_workspace(r->opt->workspace, r->state, r->opt->ignore_submounts, &r->workspace,
+                                     err);
     if (k == 0)
         orch_preflight_notes(r->workspace, &r->progress);
     return k < 0 ? k : prepare(r, err);
@@ -267,8 +272,8 @@ static int resume_continue(struct orch_run *r, struct orch_err *err)
     int k = check_until(r, err);
 
     if (k == 0)
-        k = orch_preflight_workspace(r->journal.state.workspace, r->state, r->opt->ignore_submounts, &r->workspace,
-                                     err);
+        k = orch_preflight_workspace(r->journal.state.workspace, r->state, r->opt->ignore_submounts,
+                                     &r->workspace, err);
     if (k == 0)
         k = prepare(r, err);
     if (k == 0)

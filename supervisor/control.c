@@ -73,7 +73,8 @@ static struct request read_request(const struct orch_json *doc)
     return q;
 }
 
-static enum orch_next refuse(struct orch_control *c, pid_t peer, const char *cmd, const char *why, struct orch_buf *reply)
+static enum orch_next refuse(struct orch_control *c, pid_t peer, const char *cmd, const char *why,
+                             struct orch_buf *reply)
 {
     const struct orch_denial d = {
         .class = ORCH_CLASS_CONTROL,

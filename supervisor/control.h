@@ -1,11 +1,13 @@
 /*
  * control.h - the supervisor's side of /orch/control (design 5.3): one request line in, one reply line out.
  *
- *   {"cmd":"status"}  {"cmd":"report","text":T}  {"cmd":"blocker","text":T}  {"cmd":"request-approval","text":T}
+ *   {"cmd":"status"}  {"cmd":"report","text":T}  {"cmd":"blocker","text":T}
+ * {"cmd":"request-approval","text":T}
  *   {"cmd":"done"} with or without "text"
  *
- * All of it informs, nothing moves state: `done` ends the attempt early and the gates decide. Every request is audited;
- * one that is not in the list, or not strict JSON, is refused and counts as a denial of class control.
+ * All of it informs, nothing moves state: `done` ends the attempt early and the gates decide. Every request
+ * is audited; one that is not in the list, or not strict JSON, is refused and counts as a denial of class
+ * control.
  */
 #ifndef ORCH_SUPERVISOR_CONTROL_H
 #define ORCH_SUPERVISOR_CONTROL_H
@@ -13,7 +15,8 @@
 #include "supervisor/audit.h"
 #include "supervisor/progress.h"
 
-#define ORCH_CONTROL_MAX 1000 /* requests recorded per attempt; more are refused, and that once in the log */
+#define ORCH_CONTROL_MAX 1000 /* requests recorded per attempt; more are refused, and that once in the log   \
+                               */
 
 struct orch_control {
     const char *run_id, *phase_name; /* borrowed */

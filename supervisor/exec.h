@@ -1,6 +1,6 @@
 /*
- * exec.h - one `exec` while it lasts; shared by cmd_exec.c (the order of things), exec_run.c (the sandbox and its
- * output) and exec_end.c (changes, apply, closing words). It has no run directory and no journal.
+ * exec.h - one `exec` while it lasts; shared by cmd_exec.c (the order of things), exec_run.c (the sandbox and
+ * its output) and exec_end.c (changes, apply, closing words). It has no run directory and no journal.
  */
 #ifndef ORCH_SUPERVISOR_EXEC_H
 #define ORCH_SUPERVISOR_EXEC_H
@@ -36,7 +36,8 @@ struct orch_exec {
 
 /* Layer, scaffold, sandbox. 0 or -errno: then nothing ran. */
 int orch_exec_sandbox(struct orch_exec *e, struct orch_err *err);
-/* Counts the changes; applies them when asked to and the command exited 0. -errno when they may not be applied. */
+/* Counts the changes; applies them when asked to and the command exited 0. -errno when they may not be
+ * applied. */
 int orch_exec_changes(struct orch_exec *e, struct orch_err *err);
 /* The closing line about denials. */
 void orch_exec_closing(const struct orch_exec *e);

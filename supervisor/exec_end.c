@@ -1,6 +1,7 @@
 /* exec_end.c - what `exec` does after the command's tree is dead: changes, apply, status. See exec.h. */
 #include <errno.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -72,7 +73,8 @@ static int check_conflict(const struct orch_exec *e, struct orch_err *err)
     return r;
 }
 
-static int apply(struct orch_exec *e, const struct orch_view *full, const struct orch_changes *c, struct orch_err *err)
+static int apply(struct orch_exec *e, const struct orch_view *full, const struct orch_changes *c,
+                 struct orch_err *err)
 {
     struct orch_apply_stats n = {0};
     struct orch_jw w;
@@ -171,7 +173,9 @@ int orch_exec_status(const struct orch_exec *e)
     case ORCH_END_SETUP:
         return setup_status(e);
     case ORCH_END_CANCEL:
-        return cancelled ? cancelled : ORCH_EXIT_EXEC_FAILED;
+        return cancelled                          ? cancelled
+               : e->out[0].dead || e->out[1].dead ? 128 + SIGPIPE
+                                                  : ORCH_EXIT_EXEC_FAILED;
     default:
         (void)fprintf(stderr, "orch-sandbox: ended: %s\n", orch_end_name(e->outcome.end));
         return ORCH_EXIT_EXEC_FAILED;

@@ -66,10 +66,12 @@ static enum orch_next on_tick(void *ctx)
     orch_outq_pump(&e->out[1]);
     if (e->failed || check(e, orch_audit_flush(e->audit, FOLD_MS, &e->err)) != ORCH_GO_ON)
         return ORCH_STOP_CANCEL;
-    return e->signals.first ? ORCH_STOP_CANCEL : ORCH_GO_ON;
+    /* Nobody reads any more: without us in between the command would have got SIGPIPE. */
+    return e->signals.first || e->out[0].dead || e->out[1].dead ? ORCH_STOP_CANCEL : ORCH_GO_ON;
 }
 
-static int make_sub(const struct orch_exec *e, const char *name, mode_t mode, char **ret, struct orch_err *err)
+static int make_sub(const struct orch_exec *e, const char *name, mode_t mode, char **ret,
+                    struct orch_err *err)
 {
     *ret = orch_xasprintf("%s/%s", e->dir, name);
     if (mkdir(*ret, 0700) == 0 && chmod(*ret, mode) == 0 &&

@@ -33,7 +33,8 @@ static int note_conflict(struct orch_run *r, struct orch_err *err)
     return orch_run_commit(r, &w, err);
 }
 
-/* The workspace as it was at run start, or exit 9 with the paths that differ. The run can be resumed afterwards. */
+/* The workspace as it was at run start, or exit 9 with the paths that differ. The run can be resumed
+ * afterwards. */
 static int check_conflict(struct orch_run *r, struct orch_err *err)
 {
     ORCH_AUTO_BUF struct orch_buf kept = {0};
@@ -55,11 +56,12 @@ static int check_conflict(struct orch_run *r, struct orch_err *err)
     if (k < 0)
         return k;
     return orch_err_exit(err, ORCH_EXIT_BUSY, EBUSY,
-                         "the workspace changed during the run, nothing was applied; %zu path%s:%s", n, n == 1 ? "" : "s",
-                         list.data);
+                         "the workspace changed during the run, nothing was applied; %zu path%s:%s", n,
+                         n == 1 ? "" : "s", list.data);
 }
 
-static int record_apply(struct orch_run *r, const char *state, const struct orch_apply_stats *n, struct orch_err *err)
+static int record_apply(struct orch_run *r, const char *state, const struct orch_apply_stats *n,
+                        struct orch_err *err)
 {
     struct orch_jw w;
     int k;
@@ -112,9 +114,10 @@ int orch_workspace_apply(const struct orch_view *full, const struct orch_changes
     return k;
 }
 
-/* The unsafe check; ends the run when something is found (*ret_ended). After the first write it has been made already. */
-static int check_unsafe(struct orch_run *r, const struct orch_view *full, const struct orch_changes *c, bool *ret_ended,
-                        struct orch_err *err)
+/* The unsafe check; ends the run when something is found (*ret_ended). After the first write it has been made
+ * already. */
+static int check_unsafe(struct orch_run *r, const struct orch_view *full, const struct orch_changes *c,
+                        bool *ret_ended, struct orch_err *err)
 {
     ORCH_AUTO_BUF struct orch_buf reason = {0};
     struct orch_strv unsafe = {0};
@@ -156,7 +159,9 @@ static int apply_changes(struct orch_run *r, const struct orch_view *full, const
         n = (struct orch_apply_stats){.created = s->created, .modified = s->modified, .deleted = s->deleted};
         k = record_apply(r, "done", &n, err);
     }
-    return k < 0 ? k : orch_run_end(r, "passed", ORCH_EXIT_OK, "every phase passed; the changes were applied", err);
+    return k < 0
+               ? k
+               : orch_run_end(r, "passed", ORCH_EXIT_OK, "every phase passed; the changes were applied", err);
 }
 
 static int apply_layers(struct orch_run *r, struct orch_err *err)

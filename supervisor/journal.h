@@ -1,10 +1,11 @@
 /*
  * journal.h - the journal of a run: the records, and the state that replaying them gives.
  *
- * The current state of a run is what its journal says and nothing else. Committing a record appends it to the chain,
- * makes it durable and then applies it to the state by the same function that replay uses, so a live run and a resumed one
- * cannot differ. Every record carries the time and the denials spent so far. A record that is impossible in the state
- * before it (a verdict without an attempt, a second end, a jump forward) is refused: exit 7.
+ * The current state of a run is what its journal says and nothing else. Committing a record appends it to the
+ * chain, makes it durable and then applies it to the state by the same function that replay uses, so a live
+ * run and a resumed one cannot differ. Every record carries the time and the denials spent so far. A record
+ * that is impossible in the state before it (a verdict without an attempt, a second end, a jump forward) is
+ * refused: exit 7.
  *
  *   event        members beside v seq time event spent_ms denials prev
  *   run          run workflow workspace workflow_digest inputs_digest fingerprint_digest apply mode phases[]
@@ -46,8 +47,8 @@ struct orch_verdict_record {
     bool sealed;  /* the seal check was clean */
     bool goes_on; /* its layer is part of the view from here on */
     bool passed;
-    int exit_code;            /* what the run exits with if this was the last attempt; 0 when passed */
-    char digest[ORCH_HEX_SIZE]; /* of the layer; "" when it could not be read */
+    int exit_code;                   /* what the run exits with if this was the last attempt; 0 when passed */
+    char digest[ORCH_HEX_SIZE];      /* of the layer; "" when it could not be read */
     char home_digest[ORCH_HEX_SIZE]; /* "" = no home layer goes on */
     char audit_head[ORCH_HEX_SIZE];
     struct orch_gate_record *gates;
@@ -90,7 +91,8 @@ struct orch_run_state {
 };
 
 void orch_run_state_fini(struct orch_run_state *s);
-/* Applies one record. -EBADMSG and exit 7 when it is malformed or impossible; the state is then undefined but safe to free. */
+/* Applies one record. -EBADMSG and exit 7 when it is malformed or impossible; the state is then undefined but
+ * safe to free. */
 int orch_run_state_apply(struct orch_run_state *s, const cJSON *rec, struct orch_err *err);
 /* Replays a whole verified journal. *ret is to be freed on success only. */
 int orch_run_state_load(int rundir, struct orch_run_state *ret, bool *ret_torn, struct orch_err *err);
@@ -99,8 +101,8 @@ enum orch_todo { ORCH_TODO_ATTEMPT, ORCH_TODO_GOTO, ORCH_TODO_FAIL, ORCH_TODO_FI
 
 struct orch_run_todo {
     enum orch_todo what;
-    size_t phase; /* ATTEMPT: which; GOTO and FAIL: the failed one */
-    size_t to;    /* GOTO */
+    size_t phase;  /* ATTEMPT: which; GOTO and FAIL: the failed one */
+    size_t to;     /* GOTO */
     int exit_code; /* FAIL, ENDED */
 };
 

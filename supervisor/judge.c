@@ -1,4 +1,5 @@
-/* judge.c - what happens to an attempt after the death of its tree: seal, gates, verdict (design 6). See attempt.h. */
+/* judge.c - what happens to an attempt after the death of its tree: seal, gates, verdict (design 6). See
+ * attempt.h. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -33,8 +34,8 @@ struct judge {
 
 /* ---- the agent's end ---- */
 
-static void add_group(struct orch_verdict_record *v, const char *class_name, const char *syscall, const char *access,
-                      const char *path, const char *rule, uint64_t count)
+static void add_group(struct orch_verdict_record *v, const char *class_name, const char *syscall,
+                      const char *access, const char *path, const char *rule, uint64_t count)
 {
     v->denied[v->n_denied++] = (struct orch_denied){
         .class_name = orch_xstrdup(class_name ? class_name : ""),
@@ -64,7 +65,8 @@ static void keep_denials(struct orch_attempt *a)
     if (rest)
         add_group(v, "others", "", "", "further kinds, see the audit log", "", rest);
     orch_audit_counts(a->run->audit, &a->counts, &total);
-    v->denials = a->counts.filesystem + a->counts.exec + a->counts.syscall + a->counts.network + a->counts.control;
+    v->denials =
+        a->counts.filesystem + a->counts.exec + a->counts.syscall + a->counts.network + a->counts.control;
 }
 
 static void describe_end(struct orch_attempt *a)
@@ -329,7 +331,8 @@ static void show_gate(struct orch_attempt *a, const struct orch_gate_record *g)
     struct orch_progress *p = &a->run->progress;
     struct orch_jw w;
 
-    orch_progress_note(p, "%s: gate %s: %s%s%s", a->name, g->name, g->verdict, *g->reason ? ": " : "", g->reason);
+    orch_progress_note(p, "%s: gate %s: %s%s%s", a->name, g->name, g->verdict, *g->reason ? ": " : "",
+                       g->reason);
     orch_progress_begin(p, "gate", &w);
     orch_jw_str(&w, "phase", a->phase->name);
     orch_jw_uint(&w, "attempt", a->n);
@@ -341,7 +344,8 @@ static void show_gate(struct orch_attempt *a, const struct orch_gate_record *g)
 }
 
 /* One gate: evaluated, recorded, shown. The audit scope goes back to the attempt's before the record. */
-static int judge_gate(struct judge *j, const struct orch_gate *g, const struct orch_gate_ctx *c, struct orch_err *err)
+static int judge_gate(struct judge *j, const struct orch_gate *g, const struct orch_gate_ctx *c,
+                      struct orch_err *err)
 {
     struct orch_attempt *a = j->a;
     size_t first = a->verdict.n_gates;
@@ -489,8 +493,8 @@ static void show_verdict(struct orch_attempt *a)
 
     for (size_t i = 0; i < v->problems.n; i++)
         orch_progress_note(p, "%s: seal check: %s", a->name, v->problems.v[i]);
-    orch_progress_note(p, "%s: %s (%s%s%s, %" PRIu64 " denials)", a->name, v->passed ? "passed" : "failed", v->end,
-                       *v->detail ? ": " : "", v->detail, v->denials);
+    orch_progress_note(p, "%s: %s (%s%s%s, %" PRIu64 " denials)", a->name, v->passed ? "passed" : "failed",
+                       v->end, *v->detail ? ": " : "", v->detail, v->denials);
     orch_progress_begin(p, "verdict", &w);
     orch_verdict_write(&w, a->phase->name, v);
     orch_progress_end(p, &w);
@@ -502,8 +506,8 @@ static int judge_steps(struct judge *j, struct orch_err *err)
     int r = orch_layer_sync(a->upper);
 
     if (r < 0)
-        return orch_err_exit(err, ORCH_EXIT_STATE, -r, "the layer of %s cannot be written to disk: %s", a->name,
-                             strerror(-r));
+        return orch_err_exit(err, ORCH_EXIT_STATE, -r, "the layer of %s cannot be written to disk: %s",
+                             a->name, strerror(-r));
     begin_verdict(a);
     r = audit_end(a, err);
     if (r < 0)

@@ -10,7 +10,8 @@
 #include "common/exit.h"
 #include "supervisor/options.h"
 
-/* A closed 0, 1 or 2 would become the number of the next file opened: the audit log as somebody's stdout (T-TTY-07). */
+/* A closed 0, 1 or 2 would become the number of the next file opened: the audit log as somebody's stdout
+ * (T-TTY-07). */
 static bool fill_std_fds(void)
 {
     int fd;
@@ -30,7 +31,8 @@ int main(int argc, char **argv)
     if (!fill_std_fds())
         return ORCH_EXIT_STATE;
     (void)signal(SIGPIPE, SIG_IGN);
-    /* No core dump and no /proc/PID/mem of a process that knows secrets and the state directory (T-FD-05, T-FD-07). */
+    /* No core dump and no /proc/PID/mem of a process that knows secrets and the state directory (T-FD-05,
+     * T-FD-07). */
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || setrlimit(RLIMIT_CORE, &no_core) < 0) {
         (void)fputs("orch-sandbox: cannot protect this process\n", stderr);
         return ORCH_EXIT_STATE;

@@ -25,9 +25,10 @@ enum {
 
 const struct orch_verb orch_verbs[] = {
     {"run", V_RUN, "[OPTION...] WORKFLOW", "Drive a workflow through its phases.", 1, 1, orch_cmd_run},
-    {"exec", V_EXEC, "[OPTION...] --profile PROFILE -- COMMAND [ARGUMENT...]", "Run one command in one sandbox.", 1, -1,
-     orch_cmd_exec},
-    {"resume", V_RESUME, "[OPTION...] RUN", "Continue a run that was paused or cut off.", 1, 1, orch_cmd_resume},
+    {"exec", V_EXEC, "[OPTION...] --profile PROFILE -- COMMAND [ARGUMENT...]",
+     "Run one command in one sandbox.", 1, -1, orch_cmd_exec},
+    {"resume", V_RESUME, "[OPTION...] RUN", "Continue a run that was paused or cut off.", 1, 1,
+     orch_cmd_resume},
     {"status", V_STATUS, "[OPTION...] [RUN]", "Show where a run stands; without RUN, the newest one.", 0, 1,
      orch_cmd_status},
     {"audit", V_AUDIT, "[OPTION...] RUN", "Show the audit log of a run, grouped.", 1, 1, orch_cmd_audit},
@@ -38,8 +39,9 @@ const struct orch_verb orch_verbs[] = {
     {NULL, 0, NULL, NULL, 0, 0, NULL},
 };
 
-static const char *const later_verbs[] = {"list",  "cancel", "suspend", "approve", "reject",  "diff",   "apply", "discard",
-                                          "prune", "logs",   "report",  "explain", "policy", "doctor", NULL};
+static const char *const later_verbs[] = {"list",   "cancel",  "suspend", "approve", "reject",
+                                          "diff",   "apply",   "discard", "prune",   "logs",
+                                          "report", "explain", "policy",  "doctor",  NULL};
 
 enum kind { TEXT, FLAG, LATER };
 
@@ -54,20 +56,25 @@ struct option_row {
 #define OFF(member) offsetof(struct orch_options, member)
 
 static const struct option_row rows[] = {
-    {"workspace", "DIR", TEXT, V_RUN | V_EXEC, OFF(workspace), "the directory to work on (default: the current one)"},
+    {"workspace", "DIR", TEXT, V_RUN | V_EXEC, OFF(workspace),
+     "the directory to work on (default: the current one)"},
     {"profile", "PROFILE", TEXT, V_EXEC, OFF(profile), "a built-in profile, or a path with a slash"},
     {"state", "DIR", TEXT, V_STATE, OFF(state),
-     "state directory (default: $ORCH_SANDBOX_STATE, $XDG_STATE_HOME/orch-sandbox, ~/.local/state/orch-sandbox)"},
+     "state directory (default: $ORCH_SANDBOX_STATE, $XDG_STATE_HOME/orch-sandbox, "
+     "~/.local/state/orch-sandbox)"},
     {"run-id", "ID", TEXT, V_RUN, OFF(run_id), "name of the run (default: made of time and a random number)"},
     {"mode", "MODE", TEXT, V_RUN | V_RESUME, OFF(mode), "strict or operator"},
-    {"until", "PHASE", TEXT, V_RUN | V_RESUME, OFF(until), "stop, resumable, after PHASE has passed (exit 5)"},
-    {"no-apply", NULL, FLAG, V_RUN | V_RESUME, OFF(no_apply), "leave the workspace as it is even if the run passes"},
+    {"until", "PHASE", TEXT, V_RUN | V_RESUME, OFF(until),
+     "stop, resumable, after PHASE has passed (exit 5)"},
+    {"no-apply", NULL, FLAG, V_RUN | V_RESUME, OFF(no_apply),
+     "leave the workspace as it is even if the run passes"},
     {"apply", NULL, FLAG, V_EXEC, OFF(apply), "apply the changes to the workspace if the command exits 0"},
     {"dry-run", NULL, FLAG, V_RUN, OFF(dry_run), "check everything, show what would run, start nothing"},
     {"ignore-submounts", NULL, FLAG, V_RUN | V_RESUME | V_EXEC, OFF(ignore_submounts),
      "accept mounts beneath the workspace; the sandbox does not see them"},
     {"audit", "FILE", TEXT, V_EXEC, OFF(audit), "write the audit records to FILE (must not exist)"},
-    {"status-fd", "N", TEXT, V_EXEC, OFF(status_fd_text), "write the result as one JSON line to descriptor N"},
+    {"status-fd", "N", TEXT, V_EXEC, OFF(status_fd_text),
+     "write the result as one JSON line to descriptor N"},
     {"json", NULL, FLAG, V_RUN | V_RESUME | V_STATUS | V_AUDIT, OFF(json), "JSON on standard output"},
     {"quiet", NULL, FLAG, V_RUN | V_RESUME | V_EXEC, OFF(quiet), "show only errors and the verdict"},
     {"report", "FORMAT:FILE", LATER, V_RUN | V_RESUME, 0, NULL},
@@ -99,7 +106,8 @@ static int usage_error(struct orch_err *err, const struct orch_verb *verb, const
 {
     ORCH_AUTO_FREE char *shown = orch_escape_str(arg);
 
-    return orch_err_exit(err, ORCH_EXIT_USAGE, EINVAL, "%s '%s' (see: orch-sandbox %s --help)", what, shown, verb->name);
+    return orch_err_exit(err, ORCH_EXIT_USAGE, EINVAL, "%s '%s' (see: orch-sandbox %s --help)", what, shown,
+                         verb->name);
 }
 
 /* getopt's table for one verb; val is the row's index + 1. */
@@ -109,13 +117,14 @@ static void fill_long(const struct orch_verb *verb, struct option *ret)
 
     for (size_t i = 0; i < ORCH_NELEM(rows); i++)
         if (rows[i].verbs & verb->bit)
-            ret[n++] = (struct option){
-                .name = rows[i].name, .has_arg = rows[i].arg ? required_argument : no_argument, .val = (int)i + 1};
+            ret[n++] = (struct option){.name = rows[i].name,
+                                       .has_arg = rows[i].arg ? required_argument : no_argument,
+                                       .val = (int)i + 1};
     ret[n] = (struct option){0};
 }
 
-static int take(const struct orch_verb *verb, const struct option_row *row, const char *arg, struct orch_options *o,
-                struct orch_err *err)
+static int take(const struct orch_verb *verb, const struct option_row *row, const char *arg,
+                struct orch_options *o, struct orch_err *err)
 {
     char *at = (char *)o + row->off;
 
@@ -153,7 +162,8 @@ static int check(const struct orch_verb *verb, struct orch_options *o, struct or
     if (o->mode && strcmp(o->mode, "strict") != 0 && strcmp(o->mode, "operator") != 0)
         return usage_error(err, verb, "--mode is strict or operator, not", o->mode);
     if (o->n_args < verb->min_args)
-        return orch_err_exit(err, ORCH_EXIT_USAGE, EINVAL, "usage: orch-sandbox %s %s", verb->name, verb->usage);
+        return orch_err_exit(err, ORCH_EXIT_USAGE, EINVAL, "usage: orch-sandbox %s %s", verb->name,
+                             verb->usage);
     if (verb->max_args >= 0 && o->n_args > verb->max_args)
         return usage_error(err, verb, "unexpected argument", o->args[verb->max_args]);
     return parse_fd(verb, o, err);
@@ -210,8 +220,10 @@ void orch_options_help_all(FILE *out)
     for (const struct orch_verb *v = orch_verbs; v->name; v++)
         (void)fprintf(out, "  %-8s  %s\n", v->name, v->what);
     (void)fputs("\n'orch-sandbox COMMAND --help' shows the options of a command.\n"
-                "Exit status: 0 passed, 1 failed, 2 usage or invalid document, 3 host cannot enforce, 4 limit, 5 paused,\n"
-                "6 denial budget, 7 state corrupt, 8 agent not startable, 9 busy or conflict, 10 state not writable,\n"
+                "Exit status: 0 passed, 1 failed, 2 usage or invalid document, 3 host cannot enforce, 4 "
+                "limit, 5 paused,\n"
+                "6 denial budget, 7 state corrupt, 8 agent not startable, 9 busy or conflict, 10 state not "
+                "writable,\n"
                 "130 and 143 cancelled.\n",
                 out);
 }

@@ -1,6 +1,6 @@
 /*
- * options.h - the command line as data: which verbs there are, which options each takes, and the parsed result.
- * The tables in options.c generate the parser and every --help text, so the two cannot differ.
+ * options.h - the command line as data: which verbs there are, which options each takes, and the parsed
+ * result. The tables in options.c generate the parser and every --help text, so the two cannot differ.
  */
 #ifndef ORCH_SUPERVISOR_OPTIONS_H
 #define ORCH_SUPERVISOR_OPTIONS_H
@@ -22,7 +22,7 @@ struct orch_verb {
     const char *name;
     unsigned bit;
     const char *usage, *what;
-    int min_args, max_args; /* max -1 = no limit */
+    int min_args, max_args;                     /* max -1 = no limit */
     int (*run)(const struct orch_options *opt); /* returns the exit status */
 };
 

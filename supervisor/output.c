@@ -31,7 +31,8 @@ static size_t secret_at(const struct orch_strv *secrets, const char *p, size_t n
 }
 
 /* Masks buf into out; with `more` to come stops where a secret may have begun. Returns the bytes used. */
-static size_t mask(const struct orch_strv *secrets, const struct orch_buf *buf, bool more, struct orch_buf *out)
+static size_t mask(const struct orch_strv *secrets, const struct orch_buf *buf, bool more,
+                   struct orch_buf *out)
 {
     size_t i = 0;
 

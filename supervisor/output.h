@@ -1,9 +1,9 @@
 /*
  * output.h - what a confined program writes: masked, kept in log files, and handed on in escaped lines.
  *
- * Values passed by `pass_env` are masked wherever they occur, also across the borders of chunks (T-AUD-09); what might
- * be the start of one is held back until more comes. Log files get the bytes as they are, people get
- * escaped lines (T-TTY-05). Memory is bounded: a line is cut at ORCH_LINE_MAX bytes.
+ * Values passed by `pass_env` are masked wherever they occur, also across the borders of chunks (T-AUD-09);
+ * what might be the start of one is held back until more comes. Log files get the bytes as they are, people
+ * get escaped lines (T-TTY-05). Memory is bounded: a line is cut at ORCH_LINE_MAX bytes.
  */
 #ifndef ORCH_SUPERVISOR_OUTPUT_H
 #define ORCH_SUPERVISOR_OUTPUT_H
@@ -13,7 +13,8 @@
 
 #define ORCH_LINE_MAX 4096
 
-/* Appends to out the bytes of `held` and p with secrets replaced; keeps in held what may be the start of one. */
+/* Appends to out the bytes of `held` and p with secrets replaced; keeps in held what may be the start of one.
+ */
 void orch_mask_feed(const struct orch_strv *secrets, struct orch_buf *held, const void *p, size_t n,
                     struct orch_buf *out);
 /* The end of the stream: what is held goes out. */

@@ -1,8 +1,9 @@
 /*
  * outq.h - writing to a terminal or pipe of the operator without ever blocking the event loop.
  *
- * Bytes are queued; orch_outq_pump() writes what the reader takes now, orch_outq_drain() waits for the reader. O_NONBLOCK
- * is not set: the open file description is shared with the caller's shell. A reader that went away is not an error.
+ * Bytes are queued; orch_outq_pump() writes what the reader takes now, orch_outq_drain() waits for the
+ * reader. O_NONBLOCK is not set: the open file description is shared with the caller's shell. A reader that
+ * went away is not an error.
  */
 #ifndef ORCH_SUPERVISOR_OUTQ_H
 #define ORCH_SUPERVISOR_OUTQ_H

@@ -1,4 +1,5 @@
-/* plans.c - the plans of a run: compiled before anything starts, so that every fault of a document shows then. */
+/* plans.c - the plans of a run: compiled before anything starts, so that every fault of a document shows
+ * then. */
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -8,8 +9,21 @@
 #include "supervisor/output.h"
 #include "supervisor/preflight.h"
 
-int orch_run_compile(const struct orch_run *r, size_t phase, const char *prompt, unsigned attempt, struct orch_plan **ret,
-                     struct orch_diags *d)
+int orch_preflight_hidden(const char *state, const struct orch_plan *plan, struct orch_diags *d)
+{
+    const struct orch_place *place = orch_plan_place(plan, state);
+    struct orch_decision dec;
+
+    orch_plan_decide(plan, state, ORCH_REQ_LOOK, &dec);
+    if (dec.verdict != ORCH_PERMIT || (place && place->kind != ORCH_PLACE_HOST))
+        return 0;
+    orch_diags_add(d, dec.rule, 0, 0, NULL,
+                   "this shows the state directory '%s' to the agent; give --state DIR elsewhere", state);
+    return -EINVAL;
+}
+
+int orch_run_compile(const struct orch_run *r, size_t phase, const char *prompt, unsigned attempt,
+                     struct orch_plan **ret, struct orch_diags *d)
 {
     const struct orch_phase *p = &r->wf->phases[phase];
     const struct orch_plan_args a = {
@@ -28,8 +42,9 @@ int orch_run_compile(const struct orch_run *r, size_t phase, const char *prompt,
         .uid = r->uid,
         .gid = r->gid,
     };
+    int result = orch_plan_compile(&a, ret, d);
 
-    return orch_plan_compile(&a, ret, d);
+    return result < 0 ? result : orch_preflight_hidden(r->state, *ret, d);
 }
 
 /* A gate's plan is compiled again when it runs; here only its faults count. */
@@ -50,6 +65,8 @@ static int try_gate(const struct orch_run *r, const struct orch_gate *g, struct 
             .gid = r->gid,
         };
         result = orch_plan_compile(&a, &plan, d);
+        if (result == 0)
+            result = orch_preflight_hidden(r->state, plan, d);
         orch_plan_free(plan);
     }
     for (size_t i = 0; i < g->n_children; i++) {

@@ -1,4 +1,5 @@
-/* preflight.c - the checks of the host's side: workspace, mounts, owners, what can be enforced. See preflight.h. */
+/* preflight.c - the checks of the host's side: workspace, mounts, owners, what can be enforced. See
+ * preflight.h. */
 #include "supervisor/preflight.h"
 
 #include <errno.h>
@@ -66,10 +67,11 @@ static int check_submounts(const char *workspace, struct orch_err *err)
     if (!found)
         return 0;
     shown = orch_escape_str(found);
-    return orch_err_exit(err, ORCH_EXIT_USAGE, EINVAL,
-                         "'%s' is mounted beneath the workspace and would not be seen inside; unmount it or give "
-                         "--ignore-submounts",
-                         shown);
+    return orch_err_exit(
+        err, ORCH_EXIT_USAGE, EINVAL,
+        "'%s' is mounted beneath the workspace and would not be seen inside; unmount it or give "
+        "--ignore-submounts",
+        shown);
 }
 
 static bool is_utf8(const char *s)
@@ -85,7 +87,8 @@ static bool is_utf8(const char *s)
     return true;
 }
 
-int orch_preflight_workspace(const char *dir, const char *state, bool ignore_submounts, char **ret, struct orch_err *err)
+int orch_preflight_workspace(const char *dir, const char *state, bool ignore_submounts, char **ret,
+                             struct orch_err *err)
 {
     ORCH_AUTO_FREE char *shown = orch_escape_str(dir ? dir : ".");
     ORCH_AUTO_FREE char *real = realpath(dir ? dir : ".", NULL);
@@ -97,15 +100,18 @@ int orch_preflight_workspace(const char *dir, const char *state, bool ignore_sub
     if (!S_ISDIR(st.st_mode))
         return orch_err_exit(err, ORCH_EXIT_USAGE, ENOTDIR, "workspace '%s' is not a directory", shown);
     if (!is_utf8(real))
-        return orch_err_exit(err, ORCH_EXIT_USAGE, EILSEQ, "workspace '%s': its path is not valid UTF-8", shown);
+        return orch_err_exit(err, ORCH_EXIT_USAGE, EILSEQ, "workspace '%s': its path is not valid UTF-8",
+                             shown);
     free(shown);
     shown = orch_escape_str(real);
     if (orch_path_beneath(state, real))
-        return orch_err_exit(err, ORCH_EXIT_USAGE, EINVAL,
-                             "the state directory lies inside the workspace '%s': an agent could see it; give --state DIR",
-                             shown);
+        return orch_err_exit(
+            err, ORCH_EXIT_USAGE, EINVAL,
+            "the state directory lies inside the workspace '%s': an agent could see it; give --state DIR",
+            shown);
     if (orch_path_beneath(real, state))
-        return orch_err_exit(err, ORCH_EXIT_USAGE, EINVAL, "workspace '%s' lies inside the state directory", shown);
+        return orch_err_exit(err, ORCH_EXIT_USAGE, EINVAL, "workspace '%s' lies inside the state directory",
+                             shown);
     if (!ignore_submounts)
         r = check_submounts(real, err);
     if (r == 0)
@@ -143,8 +149,10 @@ static void note_owners(const char *workspace, struct orch_progress *p)
     if (fts)
         (void)fts_close(fts);
     if (n)
-        orch_progress_note(p, "note: %u%s entries of the workspace belong to other users: readable inside, not writable:%s%s",
-                           n, seen == OWNER_WALK_MAX ? " or more" : "", list.data, n > OWNERS_SHOWN ? "\n  ..." : "");
+        orch_progress_note(
+            p,
+            "note: %u%s entries of the workspace belong to other users: readable inside, not writable:%s%s",
+            n, seen == OWNER_WALK_MAX ? " or more" : "", list.data, n > OWNERS_SHOWN ? "\n  ..." : "");
 }
 
 void orch_preflight_notes(const char *workspace, struct orch_progress *p)
@@ -153,8 +161,9 @@ void orch_preflight_notes(const char *workspace, struct orch_progress *p)
     struct stat st;
 
     if (lstat(git, &st) == 0 && S_ISREG(st.st_mode))
-        orch_progress_note(p, "note: .git is a file (a worktree or submodule): its git directory is read-only inside and "
-                              "commits are refused; commit after the run");
+        orch_progress_note(
+            p, "note: .git is a file (a worktree or submodule): its git directory is read-only inside and "
+               "commits are refused; commit after the run");
     note_owners(workspace, p);
 }
 
@@ -176,8 +185,9 @@ int orch_preflight_host(const char *state, const char *workspace, struct orch_er
     int r;
 
     if (orch_inside_sandbox())
-        return orch_err_exit(err, ORCH_EXIT_UNENFORCEABLE, EPERM,
-                             "this is the inside of an orch-sandbox already: a sandbox cannot be started here");
+        return orch_err_exit(
+            err, ORCH_EXIT_UNENFORCEABLE, EPERM,
+            "this is the inside of an orch-sandbox already: a sandbox cannot be started here");
     r = orch_state_prepare(state, err);
     if (r < 0)
         return r;

@@ -1,27 +1,36 @@
 /*
- * preflight.h - everything that is checked before a run starts anything (design 4: exits 2, 3 and 10 mean that nothing
- * was started). Notes for people go to the progress display; errors come back with their exit code.
+ * preflight.h - everything that is checked before a run starts anything (design 4: exits 2, 3 and 10 mean
+ * that nothing was started). Notes for people go to the progress display; errors come back with their exit
+ * code.
  */
 #ifndef ORCH_SUPERVISOR_PREFLIGHT_H
 #define ORCH_SUPERVISOR_PREFLIGHT_H
 
 #include "supervisor/run.h"
 
-/* The real path of the workspace; refuses one that contains the state directory or lies in it, and submounts. Exit 2. */
-int orch_preflight_workspace(const char *dir, const char *state, bool ignore_submounts, char **ret, struct orch_err *err);
+/* The real path of the workspace; refuses one that contains the state directory or lies in it, and submounts.
+ * Exit 2. */
+int orch_preflight_workspace(const char *dir, const char *state, bool ignore_submounts, char **ret,
+                             struct orch_err *err);
 /* A .git file, files whose owner cannot be mapped: said once, changes nothing. */
 void orch_preflight_notes(const char *workspace, struct orch_progress *p);
-/* Refuses what this version cannot hold for the whole tree: memory and pids without "scope": "process". Exit 3. */
+/* Refuses what this version cannot hold for the whole tree: memory and pids without "scope": "process".
+ * Exit 3. */
 int orch_preflight_limits(const struct orch_profile *p, struct orch_err *err);
-/* Compiles a plan for each phase and each gate command; keeps the phases' in r->plans. -EINVAL + diagnostics: exit 2. */
+/* Compiles a plan for each phase and each gate command; keeps the phases' in r->plans. -EINVAL + diagnostics:
+ * exit 2. */
 int orch_preflight_plans(struct orch_run *r, struct orch_diags *d);
 int orch_preflight_all_limits(const struct orch_run *r, struct orch_err *err);
-/* Refuses to start inside a sandbox of ours, then tries the host. Exit 3; 10 when the state directory is not writable. */
+/* Refuses to start inside a sandbox of ours, then tries the host. Exit 3; 10 when the state directory is not
+ * writable. */
 int orch_preflight_host(const char *state, const char *workspace, struct orch_err *err);
 
+/* State is never visible inside (design 8): -EINVAL + diagnostic if a rule or a tool's directory of the plan
+ * shows it. */
+int orch_preflight_hidden(const char *state, const struct orch_plan *plan, struct orch_diags *d);
 /* The plan of one attempt. */
-int orch_run_compile(const struct orch_run *r, size_t phase, const char *prompt, unsigned attempt, struct orch_plan **ret,
-                     struct orch_diags *d);
+int orch_run_compile(const struct orch_run *r, size_t phase, const char *prompt, unsigned attempt,
+                     struct orch_plan **ret, struct orch_diags *d);
 /* What --dry-run prints. */
 void orch_preflight_describe(const struct orch_run *r, struct orch_buf *out);
 

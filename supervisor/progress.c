@@ -16,7 +16,8 @@ void orch_progress_init(struct orch_progress *p, bool json, bool quiet)
 {
     const char *term = getenv("TERM");
 
-    *p = (struct orch_progress){.json = json, .quiet = quiet, .out.fd = STDOUT_FILENO, .err.fd = STDERR_FILENO};
+    *p = (struct orch_progress){
+        .json = json, .quiet = quiet, .out.fd = STDOUT_FILENO, .err.fd = STDERR_FILENO};
     p->live = !json && !quiet && isatty(STDERR_FILENO) && !(term && strcmp(term, "dumb") == 0);
 }
 
@@ -58,7 +59,8 @@ void orch_progress_note(struct orch_progress *p, const char *fmt, ...)
     put_line(p, &b);
 }
 
-/* The prefix also keeps a CI runner from taking agent output for its own commands at the start of a line (T-TTY-08). */
+/* The prefix also keeps a CI runner from taking agent output for its own commands at the start of a line
+ * (T-TTY-08). */
 void orch_progress_output(struct orch_progress *p, int stream, const char *line, size_t n)
 {
     ORCH_AUTO_BUF struct orch_buf b = {0};
@@ -92,8 +94,8 @@ void orch_progress_tick(struct orch_progress *p, uint64_t denials)
     if (!p->live || !p->phase || now - p->last_ms < REDRAW_MS || p->err.buf.len > p->err.done)
         return;
     p->last_ms = now;
-    orch_buf_printf(&b, CLEAR_LINE "phase %s  attempt %u  %" PRIu64 ":%02" PRIu64 "  denials %" PRIu64, p->phase,
-                    p->attempt, elapsed / 60, elapsed % 60, denials);
+    orch_buf_printf(&b, CLEAR_LINE "phase %s  attempt %u  %" PRIu64 ":%02" PRIu64 "  denials %" PRIu64,
+                    p->phase, p->attempt, elapsed / 60, elapsed % 60, denials);
     orch_outq_add(&p->err, b.data, b.len);
     p->drawn = true;
 }

@@ -1,8 +1,9 @@
 /*
  * progress.h - what the operator sees while a run goes on.
  *
- * People: lines on stderr, and on a terminal one status line that is redrawn. Scripts (--json): one JSON object per
- * event on stdout, nothing else there. Nothing here blocks the event loop. Strings given to orch_progress_note must be printable.
+ * People: lines on stderr, and on a terminal one status line that is redrawn. Scripts (--json): one JSON
+ * object per event on stdout, nothing else there. Nothing here blocks the event loop. Strings given to
+ * orch_progress_note must be printable.
  */
 #ifndef ORCH_SUPERVISOR_PROGRESS_H
 #define ORCH_SUPERVISOR_PROGRESS_H

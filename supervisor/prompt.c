@@ -65,7 +65,8 @@ static void quote_denied(struct orch_buf *out, const struct orch_verdict_record 
     for (size_t i = 0; i < v->n_denied && i < FEEDBACK_DENIED; i++) {
         const struct orch_denied *d = &v->denied[i];
 
-        quote_line(out, "denied %" PRIu64 "x: %s %s %s %s", d->count, d->class_name, d->syscall, d->access, d->path);
+        quote_line(out, "denied %" PRIu64 "x: %s %s %s %s", d->count, d->class_name, d->syscall, d->access,
+                   d->path);
     }
     if (v->n_denied > FEEDBACK_DENIED)
         quote_line(out, "... and %zu more kinds of denial", v->n_denied - FEEDBACK_DENIED);
@@ -85,7 +86,10 @@ static void quote_allowed(struct orch_buf *out, const struct orch_plan *plan)
         orch_buf_char(&tools, ' ');
         orch_buf_str(&tools, plan->closure.names.v[i]);
     }
-    quote_line(out, "tools:%s", plan->profile->tools_all ? " every program in view" : tools.data ? tools.data : " none");
+    quote_line(out, "tools:%s",
+               plan->profile->tools_all ? " every program in view"
+               : tools.data             ? tools.data
+                                        : " none");
 }
 
 void orch_prompt_text(const struct orch_run *r, size_t phase, struct orch_buf *out)
@@ -100,8 +104,8 @@ void orch_prompt_text(const struct orch_run *r, size_t phase, struct orch_buf *o
         return;
     if (out->len && out->data[out->len - 1] != '\n')
         orch_buf_char(out, '\n');
-    quote_line(&quoted, "phase %s, attempt %u, ended by %s%s%s", r->wf->phases[v->phase].name, v->attempt, v->end,
-               *v->detail ? ": " : "", v->detail);
+    quote_line(&quoted, "phase %s, attempt %u, ended by %s%s%s", r->wf->phases[v->phase].name, v->attempt,
+               v->end, *v->detail ? ": " : "", v->detail);
     for (size_t i = 0; i < v->problems.n; i++)
         quote_line(&quoted, "seal check: %s", v->problems.v[i]);
     quote_gates(&quoted, v);
@@ -133,8 +137,9 @@ static void facts_limits(struct orch_jw *w, const struct orch_limits *l, uint64_
         const char *key;
         uint64_t value;
     } rows[] = {
-        {"memory", l->memory},       {"pids", l->pids},           {"cpu_ms", l->cpu_ms},       {"wall_ms", wall_ms},
-        {"file_size", l->file_size}, {"open_files", l->open_files}, {"workspace", l->workspace}, {"output", l->output},
+        {"memory", l->memory},       {"pids", l->pids},           {"cpu_ms", l->cpu_ms},
+        {"wall_ms", wall_ms},        {"file_size", l->file_size}, {"open_files", l->open_files},
+        {"workspace", l->workspace}, {"output", l->output},
     };
 
     orch_jw_obj(w, "limits");
@@ -144,7 +149,8 @@ static void facts_limits(struct orch_jw *w, const struct orch_limits *l, uint64_
     orch_jw_end(w, '}');
 }
 
-void orch_prompt_facts(struct orch_jw *w, const struct orch_phase *phase, const struct orch_plan *plan, uint64_t wall_ms)
+void orch_prompt_facts(struct orch_jw *w, const struct orch_phase *phase, const struct orch_plan *plan,
+                       uint64_t wall_ms)
 {
     if (plan) {
         orch_jw_arr(w, "tools");

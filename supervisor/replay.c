@@ -1,4 +1,5 @@
-/* replay.c - from journal records to the state of a run, and from the state to the next step. See journal.h. */
+/* replay.c - from journal records to the state of a run, and from the state to the next step. See journal.h.
+ */
 #include <errno.h>
 #include <string.h>
 
@@ -9,7 +10,8 @@
 
 /* ---- reading members ---- */
 
-/* One record being read. `bad` names the first member that is missing or wrong: checked once, after all were read. */
+/* One record being read. `bad` names the first member that is missing or wrong: checked once, after all were
+ * read. */
 struct rec {
     const cJSON *node;
     const char *bad;
@@ -243,8 +245,7 @@ static void read_verdict(struct orch_verdict_record *v, struct rec *r)
     digest(r, "audit_head", false, v->audit_head);
     read_gates(v, r);
     read_denied(v, r);
-    cJSON_ArrayForEach(n, problems)
-        orch_strv_add(&v->problems, cJSON_IsString(n) ? n->valuestring : "");
+    cJSON_ArrayForEach(n, problems) orch_strv_add(&v->problems, cJSON_IsString(n) ? n->valuestring : "");
 }
 
 static bool all_gates_passed(const struct orch_verdict_record *v)
@@ -407,7 +408,8 @@ int orch_run_state_apply(struct orch_run_state *s, const cJSON *node, struct orc
     const char *why = apply_record(s, &r);
 
     if (r.bad)
-        return orch_err_exit(err, ORCH_EXIT_CORRUPT, EBADMSG, "journal: record %llu: '%s' is missing or wrong",
+        return orch_err_exit(err, ORCH_EXIT_CORRUPT, EBADMSG,
+                             "journal: record %llu: '%s' is missing or wrong",
                              (unsigned long long)number(&r, "seq"), r.bad);
     if (why)
         return orch_err_exit(err, ORCH_EXIT_CORRUPT, EBADMSG, "journal: record %llu: %s",
@@ -495,7 +497,8 @@ struct orch_run_todo orch_run_next(const struct orch_run_state *s, const struct 
     if (s->ended)
         return (struct orch_run_todo){.what = ORCH_TODO_ENDED, .exit_code = s->exit_code};
     if (last && ends_run(last->exit_code))
-        return (struct orch_run_todo){.what = ORCH_TODO_FAIL, .phase = last->phase, .exit_code = last->exit_code};
+        return (struct orch_run_todo){
+            .what = ORCH_TODO_FAIL, .phase = last->phase, .exit_code = last->exit_code};
     if (i >= s->n_phases || i >= w->n_phases)
         return (struct orch_run_todo){.what = ORCH_TODO_FINISH};
     if (s->phases[i].used < w->phases[i].attempts)

@@ -68,7 +68,8 @@ int orch_run_sync_audit(struct orch_run *r, struct orch_err *err)
 
     if (fd >= 0 && fdatasync(fd) == 0)
         return 0;
-    return orch_err_exit(err, ORCH_EXIT_STATE, errno, "the audit log cannot be made durable: %s", strerror(errno));
+    return orch_err_exit(err, ORCH_EXIT_STATE, errno, "the audit log cannot be made durable: %s",
+                         strerror(errno));
 }
 
 static int audit_run_record(struct orch_run *r, struct orch_err *err)
@@ -88,8 +89,8 @@ static int audit_run_record(struct orch_run *r, struct orch_err *err)
     return orch_audit_commit(r->audit, &w, err);
 }
 
-static int keep_file(struct orch_run *r, const char *name, const struct orch_buf *b, char digest[ORCH_HEX_SIZE],
-                     struct orch_err *err)
+static int keep_file(struct orch_run *r, const char *name, const struct orch_buf *b,
+                     char digest[ORCH_HEX_SIZE], struct orch_err *err)
 {
     int k = orch_create_file_sync(r->dir.fd, name, b->data ? b->data : "", b->len, 0600);
 
@@ -99,7 +100,8 @@ static int keep_file(struct orch_run *r, const char *name, const struct orch_buf
     return 0;
 }
 
-static int keep_inputs(struct orch_run *r, char inputs[ORCH_HEX_SIZE], char print[ORCH_HEX_SIZE], struct orch_err *err)
+static int keep_inputs(struct orch_run *r, char inputs[ORCH_HEX_SIZE], char print[ORCH_HEX_SIZE],
+                       struct orch_err *err)
 {
     ORCH_AUTO_BUF struct orch_buf doc = {0};
     ORCH_AUTO_BUF struct orch_buf tree = {0};
@@ -146,7 +148,8 @@ int orch_run_start(struct orch_run *r, struct orch_err *err)
     return orch_run_commit(r, &w, err);
 }
 
-int orch_run_end(struct orch_run *r, const char *verdict, int exit_code, const char *reason, struct orch_err *err)
+int orch_run_end(struct orch_run *r, const char *verdict, int exit_code, const char *reason,
+                 struct orch_err *err)
 {
     struct orch_jw w;
     int k = orch_audit_scope(r->audit, NULL, 0, NULL, err);
@@ -191,18 +194,21 @@ void orch_run_layers(const struct orch_run *r, size_t n, bool home, struct orch_
     }
 }
 
-static int check_layer(const char *upper, const char *want, const char *phase, unsigned attempt, struct orch_err *err)
+static int check_layer(const char *upper, const char *want, const char *phase, unsigned attempt,
+                       struct orch_err *err)
 {
     struct orch_err cause = {0};
     char now[ORCH_HEX_SIZE] = "";
 
     if (orch_layer_digest(upper, now, &cause) == 0 && strcmp(now, want) == 0)
         return 0;
-    return orch_err_exit(err, ORCH_EXIT_CORRUPT, EBADMSG, "the sealed layer of %s.%u is not the one that was judged%s%s",
-                         phase, attempt, cause.msg[0] ? ": " : "", cause.msg);
+    return orch_err_exit(err, ORCH_EXIT_CORRUPT, EBADMSG,
+                         "the sealed layer of %s.%u is not the one that was judged%s%s", phase, attempt,
+                         cause.msg[0] ? ": " : "", cause.msg);
 }
 
-int orch_layers_check(const struct orch_rundir *dir, const struct orch_run_state *s, size_t n, struct orch_err *err)
+int orch_layers_check(const struct orch_rundir *dir, const struct orch_run_state *s, size_t n,
+                      struct orch_err *err)
 {
     int k = 0;
 
@@ -289,7 +295,8 @@ static int step(struct orch_run *r, struct orch_err *err)
     if (cancelled)
         return orch_run_end(r, "cancelled", cancelled, "cancelled between two attempts", err);
     if (r->denials > r->wf->max_denials) /* spent by an attempt that a dead supervisor left */
-        return orch_run_end(r, "failed", ORCH_EXIT_DENIALS, "the denial budget of the workflow was exceeded", err);
+        return orch_run_end(r, "failed", ORCH_EXIT_DENIALS, "the denial budget of the workflow was exceeded",
+                            err);
     if (todo.what == ORCH_TODO_FINISH)
         return orch_run_finish(r, err);
     if (orch_run_left(r) == 0)

@@ -1,9 +1,10 @@
 /*
  * run.h - one run being driven: what it owns, and the steps that move it.
  *
- * The loop asks orch_run_next() what the journal's state calls for, does that one thing, journals it, and asks again.
- * So `run` and `resume` are the same loop, started with a new journal or a replayed one. Functions return 0 or an
- * exit status > 0 where stated, or -errno with the error filled (err.exit_code says how to end).
+ * The loop asks orch_run_next() what the journal's state calls for, does that one thing, journals it, and
+ * asks again. So `run` and `resume` are the same loop, started with a new journal or a replayed one.
+ * Functions return 0 or an exit status > 0 where stated, or -errno with the error filled (err.exit_code says
+ * how to end).
  */
 #ifndef ORCH_SUPERVISOR_RUN_H
 #define ORCH_SUPERVISOR_RUN_H
@@ -34,9 +35,9 @@ struct orch_run {
     struct orch_plan **plans; /* one per phase, NULL where it has no agent; compiled before anything starts */
     uid_t uid;                /* the agents' */
     gid_t gid;
-    uint64_t session_ms;       /* monotonic start of this process's part */
-    uint64_t spent_before_ms;  /* of earlier parts */
-    uint64_t denials;          /* of all agents so far, quiet ones not counted */
+    uint64_t session_ms;      /* monotonic start of this process's part */
+    uint64_t spent_before_ms; /* of earlier parts */
+    uint64_t denials;         /* of all agents so far, quiet ones not counted */
 };
 
 void orch_run_init(struct orch_run *r, const struct orch_options *opt);
@@ -57,7 +58,8 @@ int orch_run_sync_audit(struct orch_run *r, struct orch_err *err);
 void orch_run_layers(const struct orch_run *r, size_t n, bool home, struct orch_strv *ret);
 /* Compares those layers with the digests in the journal: exit 7 when one differs. */
 int orch_run_check_layers(const struct orch_run *r, size_t n, struct orch_err *err);
-int orch_layers_check(const struct orch_rundir *dir, const struct orch_run_state *s, size_t n, struct orch_err *err);
+int orch_layers_check(const struct orch_rundir *dir, const struct orch_run_state *s, size_t n,
+                      struct orch_err *err);
 
 /* The first record of audit log and journal. */
 int orch_run_start(struct orch_run *r, struct orch_err *err);
@@ -71,15 +73,18 @@ int orch_run_finish(struct orch_run *r, struct orch_err *err);
 int orch_workspace_apply(const struct orch_view *full, const struct orch_changes *c, const char *workspace,
                          struct orch_apply_stats *ret, struct orch_err *err);
 /* Writes the end record. */
-int orch_run_end(struct orch_run *r, const char *verdict, int exit_code, const char *reason, struct orch_err *err);
+int orch_run_end(struct orch_run *r, const char *verdict, int exit_code, const char *reason,
+                 struct orch_err *err);
 
 /* Text for people about a run (summary.c); `next` adds what can be done now. All of it is printable. */
-void orch_summary_text(const struct orch_run_state *s, const char *id, bool next, bool busy, struct orch_buf *out);
+void orch_summary_text(const struct orch_run_state *s, const char *id, bool next, bool busy,
+                       struct orch_buf *out);
 void orch_summary_json(const struct orch_run_state *s, bool busy, struct orch_buf *out);
 
 /*
- * The checks behind `verify`, and those before a resume: both chains, every audit head that the journal binds, the
- * inputs' digest, the layers that go on. ok (may be NULL) gets one line per check that held. Exit 7 otherwise.
+ * The checks behind `verify`, and those before a resume: both chains, every audit head that the journal
+ * binds, the inputs' digest, the layers that go on. ok (may be NULL) gets one line per check that held. Exit
+ * 7 otherwise.
  */
 int orch_run_verify(const struct orch_rundir *dir, struct orch_buf *ok, struct orch_err *err);
 

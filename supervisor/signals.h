@@ -1,6 +1,6 @@
 /*
- * signals.h - SIGINT, SIGTERM and SIGHUP as a descriptor, so that the event loop sees them between two events.
- * One object per process, made by `run`, `resume` and `exec` before anything is started.
+ * signals.h - SIGINT, SIGTERM and SIGHUP as a descriptor, so that the event loop sees them between two
+ * events. One object per process, made by `run`, `resume` and `exec` before anything is started.
  */
 #ifndef ORCH_SUPERVISOR_SIGNALS_H
 #define ORCH_SUPERVISOR_SIGNALS_H

@@ -21,7 +21,8 @@
 #define LOCK_TRIES 10
 #define LOCK_WAIT_US 20000
 
-/* realpath() of the longest part that exists, with the rest appended: symlinks must not hide where state will lie. */
+/* realpath() of the longest part that exists, with the rest appended: symlinks must not hide where state will
+ * lie. */
 static char *resolve_existing(const char *path)
 {
     ORCH_AUTO_FREE char *head = orch_xstrdup(path);
@@ -60,7 +61,8 @@ int orch_state_resolve(const char *option, char **ret, struct orch_err *err)
     ORCH_AUTO_FREE char *normal = NULL;
 
     if (!chosen || !*chosen)
-        return orch_err_exit(err, ORCH_EXIT_USAGE, EINVAL, "no state directory: HOME is not set; give --state DIR");
+        return orch_err_exit(err, ORCH_EXIT_USAGE, EINVAL,
+                             "no state directory: HOME is not set; give --state DIR");
     cwd = getcwd(NULL, 0);
     if (!cwd)
         return orch_err_exit(err, ORCH_EXIT_USAGE, errno, "the current directory cannot be read");
@@ -140,8 +142,8 @@ int orch_rundir_create(const char *state, const char *id, struct orch_rundir *re
     r.id = id ? orch_xstrdup(id) : new_run_id();
     r.path = orch_xasprintf("%s/%s", runs, r.id);
     if (mkdir(r.path, 0700) < 0 && errno == EEXIST)
-        e = orch_err_exit(err, ORCH_EXIT_USAGE, EEXIST, "run '%s' exists already; continue it with: orch-sandbox resume %s",
-                          r.id, r.id);
+        e = orch_err_exit(err, ORCH_EXIT_USAGE, EEXIST,
+                          "run '%s' exists already; continue it with: orch-sandbox resume %s", r.id, r.id);
     else if ((e = open_dir(&r)) < 0)
         e = state_error(err, -e, "cannot create the run directory", r.path);
     if (e == 0)
@@ -201,8 +203,8 @@ int orch_rundir_open(const char *state, const char *id, struct orch_rundir *ret,
     r.path = orch_xasprintf("%s/%s", runs, r.id);
     e = open_dir(&r);
     if (e == -ENOENT)
-        e = orch_err_exit(err, ORCH_EXIT_USAGE, ENOENT, "there is no run '%s' in this state directory (--state DIR names another)",
-                          shown);
+        e = orch_err_exit(err, ORCH_EXIT_USAGE, ENOENT,
+                          "there is no run '%s' in this state directory (--state DIR names another)", shown);
     else if (e < 0)
         e = state_error(err, -e, "cannot open", r.path);
     if (e < 0) {
@@ -224,7 +226,8 @@ static long lock_holder(const struct orch_rundir *r)
     return pid > 0 ? pid : 0;
 }
 
-/* A status command looks at the lock by taking it shared for a moment, so one refusal is not yet an answer. */
+/* A status command looks at the lock by taking it shared for a moment, so one refusal is not yet an answer.
+ */
 static int try_lock(int fd)
 {
     for (int i = 0; i < LOCK_TRIES; i++) {
@@ -246,8 +249,8 @@ int orch_rundir_lock(struct orch_rundir *r, struct orch_err *err)
         return state_error(err, errno, "cannot open the lock of", r->path);
     e = try_lock(fd);
     if (e == -EWOULDBLOCK)
-        return orch_err_exit(err, ORCH_EXIT_BUSY, EBUSY, "run '%s' is held by another supervisor (process %ld)", r->id,
-                             lock_holder(r));
+        return orch_err_exit(err, ORCH_EXIT_BUSY, EBUSY,
+                             "run '%s' is held by another supervisor (process %ld)", r->id, lock_holder(r));
     if (e < 0)
         return state_error(err, -e, "cannot lock", r->path);
     if (ftruncate(fd, 0) < 0 || dprintf(fd, "%ld\n", (long)getpid()) < 0)

@@ -1,11 +1,11 @@
 /*
  * state.h - the state directory and the directories of runs in it (design 8).
  *
- *   STATE/runs/RUN-ID/  journal.jsonl audit.jsonl fingerprint inputs/ layers/PHASE.N/{upper,work,scaffold,home}
- *                       logs/PHASE.N.{out,err} lock
+ *   STATE/runs/RUN-ID/  journal.jsonl audit.jsonl fingerprint inputs/
+ * layers/PHASE.N/{upper,work,scaffold,home} logs/PHASE.N.{out,err} lock
  *
- * All of it is 0700/0600 and outside every view. A run directory is written only under its lock. Paths returned are
- * newly allocated; errors carry their exit code.
+ * All of it is 0700/0600 and outside every view. A run directory is written only under its lock. Paths
+ * returned are newly allocated; errors carry their exit code.
  */
 #ifndef ORCH_SUPERVISOR_STATE_H
 #define ORCH_SUPERVISOR_STATE_H

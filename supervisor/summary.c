@@ -1,4 +1,5 @@
-/* summary.c - a run's state for people and for scripts: the closing summary and `status` are the same text. */
+/* summary.c - a run's state for people and for scripts: the closing summary and `status` are the same text.
+ */
 #include <inttypes.h>
 #include <string.h>
 
@@ -21,8 +22,8 @@ static void put_seconds(struct orch_buf *out, uint64_t ms)
 /* Gate reasons are printable already (gates.h). */
 static void gate_line(struct orch_buf *out, const struct orch_gate_record *g)
 {
-    orch_buf_printf(out, "    %*sgate %s (%s): %s", (int)(g->depth > 8 ? 16 : g->depth * 2), "", g->name, g->type,
-                    g->verdict);
+    orch_buf_printf(out, "    %*sgate %s (%s): %s", (int)(g->depth > 8 ? 16 : g->depth * 2), "", g->name,
+                    g->type, g->verdict);
     if (*g->reason)
         orch_buf_printf(out, ": %s", g->reason);
     orch_buf_char(out, '\n');
@@ -52,7 +53,9 @@ static void phase_lines(const struct orch_run_state *s, size_t p, struct orch_bu
     for (size_t i = 0; i < s->n_verdicts; i++)
         n += s->verdicts[i].phase == p;
     orch_buf_printf(out, "phase %s: %s", ph->name,
-                    ph->passed ? "passed" : ph->last_attempt == 0 ? "not started" : "not passed");
+                    ph->passed              ? "passed"
+                    : ph->last_attempt == 0 ? "not started"
+                                            : "not passed");
     if (n)
         orch_buf_printf(out, ", %zu attempt%s judged", n, n == 1 ? "" : "s");
     orch_buf_char(out, '\n');
@@ -63,8 +66,9 @@ static void phase_lines(const struct orch_run_state *s, size_t p, struct orch_bu
 
 static bool same_denial(const struct orch_denied *a, const struct orch_denied *b)
 {
-    return strcmp(a->path, b->path) == 0 && strcmp(a->access, b->access) == 0 && strcmp(a->syscall, b->syscall) == 0 &&
-           strcmp(a->class_name, b->class_name) == 0 && strcmp(a->rule, b->rule) == 0;
+    return strcmp(a->path, b->path) == 0 && strcmp(a->access, b->access) == 0 &&
+           strcmp(a->syscall, b->syscall) == 0 && strcmp(a->class_name, b->class_name) == 0 &&
+           strcmp(a->rule, b->rule) == 0;
 }
 
 /* All attempts' denials, equal ones added up; the records are few (capped when they are written). */
@@ -106,7 +110,8 @@ static void denial_lines(const struct orch_run_state *s, struct orch_buf *out)
     if (n)
         qsort(v, n, sizeof(*v), by_count);
     for (size_t i = 0; i < n && i < DENIALS_SHOWN; i++) {
-        orch_buf_printf(out, "  %" PRIu64 "x %s %s %s ", v[i].count, v[i].class_name, v[i].syscall, v[i].access);
+        orch_buf_printf(out, "  %" PRIu64 "x %s %s %s ", v[i].count, v[i].class_name, v[i].syscall,
+                        v[i].access);
         put(out, v[i].path);
         orch_buf_str(out, " (");
         put(out, v[i].rule);
@@ -130,7 +135,8 @@ static void next_lines(const struct orch_run_state *s, const char *id, bool busy
     if (s->ended && s->exit_code == 0)
         orch_buf_printf(out, "next: orch-sandbox verify %s\n", id);
     else if (s->ended)
-        orch_buf_printf(out, "next: orch-sandbox audit %s shows what was refused; start a new run to try again\n", id);
+        orch_buf_printf(
+            out, "next: orch-sandbox audit %s shows what was refused; start a new run to try again\n", id);
     else if (busy)
         orch_buf_str(out, "next: nothing, a supervisor is driving it\n");
     else
@@ -146,7 +152,8 @@ static void applied_line(const struct orch_run_state *s, struct orch_buf *out)
         orch_buf_str(out, "applied: nothing\n");
 }
 
-void orch_summary_text(const struct orch_run_state *s, const char *id, bool next, bool busy, struct orch_buf *out)
+void orch_summary_text(const struct orch_run_state *s, const char *id, bool next, bool busy,
+                       struct orch_buf *out)
 {
     orch_buf_printf(out, "run %s: workflow ", id);
     put(out, s->workflow);

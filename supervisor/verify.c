@@ -1,4 +1,5 @@
-/* verify.c - whether what a run left is whole: chains, audit heads, inputs, layers. Used by `verify` and before a resume. */
+/* verify.c - whether what a run left is whole: chains, audit heads, inputs, layers. Used by `verify` and
+ * before a resume. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -46,12 +47,14 @@ static int verify_audit(const struct orch_rundir *dir, const struct orch_run_sta
         return k;
     see(&h, head);
     if (h.found < s->n_verdicts)
-        return orch_err_exit(err, ORCH_EXIT_CORRUPT, EBADMSG,
-                             "%s: the log is not the one that the verdict on %s.%u was bound to (records are missing)",
-                             ORCH_AUDIT_NAME, s->phases[s->verdicts[h.found].phase].name, s->verdicts[h.found].attempt);
+        return orch_err_exit(
+            err, ORCH_EXIT_CORRUPT, EBADMSG,
+            "%s: the log is not the one that the verdict on %s.%u was bound to (records are missing)",
+            ORCH_AUDIT_NAME, s->phases[s->verdicts[h.found].phase].name, s->verdicts[h.found].attempt);
     if (s->ended && strcmp(s->audit_head, head) != 0)
         return orch_err_exit(err, ORCH_EXIT_CORRUPT, EBADMSG,
-                             "%s: its last record %" PRIu64 " is not the one that the end of the run was bound to",
+                             "%s: its last record %" PRIu64
+                             " is not the one that the end of the run was bound to",
                              ORCH_AUDIT_NAME, h.records);
     if (ok)
         orch_buf_printf(ok, "ok  audit log: %" PRIu64 " records, head %s%s\n", h.records, head,
@@ -66,7 +69,8 @@ static int verify_file(const struct orch_rundir *dir, const char *name, const ch
     char now[ORCH_HEX_SIZE] = "";
 
     if (fd < 0 || orch_sha256_fd(fd, KEPT_MAX, now) < 0 || strcmp(now, want) != 0)
-        return orch_err_exit(err, ORCH_EXIT_CORRUPT, EBADMSG, "%s: not what the journal's first record was bound to", name);
+        return orch_err_exit(err, ORCH_EXIT_CORRUPT, EBADMSG,
+                             "%s: not what the journal's first record was bound to", name);
     if (ok)
         orch_buf_printf(ok, "ok  %s: sha256 %s\n", name, now);
     return 0;
@@ -91,7 +95,8 @@ static int verify_with(const struct orch_rundir *dir, const struct orch_run_stat
     int k = 0;
 
     if (strcmp(s->run, dir->id) != 0)
-        return orch_err_exit(err, ORCH_EXIT_CORRUPT, EBADMSG, "%s: record 1: it belongs to another run", ORCH_JOURNAL_NAME);
+        return orch_err_exit(err, ORCH_EXIT_CORRUPT, EBADMSG, "%s: record 1: it belongs to another run",
+                             ORCH_JOURNAL_NAME);
     k = verify_audit(dir, s, ok, err);
     if (k == 0)
         k = verify_file(dir, ORCH_INPUTS_NAME, s->inputs_digest, ok, err);
@@ -111,8 +116,8 @@ int orch_run_verify(const struct orch_rundir *dir, struct orch_buf *ok, struct o
     if (k < 0)
         return k;
     if (ok)
-        orch_buf_printf(ok, "ok  journal: run %s, %zu verdicts%s%s\n", s.run, s.n_verdicts, s.ended ? ", ended" : "",
-                        torn ? " (a last record was torn by a crash)" : "");
+        orch_buf_printf(ok, "ok  journal: run %s, %zu verdicts%s%s\n", s.run, s.n_verdicts,
+                        s.ended ? ", ended" : "", torn ? " (a last record was torn by a crash)" : "");
     k = verify_with(dir, &s, ok, err);
     orch_run_state_fini(&s);
     return k;

@@ -14,6 +14,7 @@
 # verdict GATE [ATTEMPT [PHASE]]
 #                        verdict of a gate as the audit log has it
 # reason GATE            its reason
+# refute COMMAND         fails if the command succeeds ("! command" alone fails no test)
 # no_agent_left TOKEN    fails if a process has TOKEN in its command line
 # snapshot DIR           everything about a tree that must not change when nothing is applied, names of any bytes
 # outcome DIR            everything about a tree that two ways of making it have in common
@@ -114,8 +115,12 @@ reason() {
 
 no_agent_left() {
     local left
-    left=$(grep -laF -- "$1" /proc/[0-9]*/cmdline 2>/dev/null | grep -vx "/proc/$$/cmdline" || :)
+    left=$(cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\0' '\n' | grep -F -f <(printf '%s\n' "$1") || :)
     [ -z "$left" ] || { echo "left: $left"; return 1; }
+}
+
+refute() {
+    ! "$@"
 }
 
 snapshot() {

@@ -1,0 +1,140 @@
+/*
+ * bench.c - times commands in turn (A B C A B C ...) and prints each median with its ratio to the first of
+ * its group.
+ *
+ * usage: bench ROUNDS JSON-FILE < cases
+ * A case is a line "GROUP<TAB>NAME<TAB>COMMAND"; COMMAND is run by sh -c with its output thrown away. The
+ * first case of a group is its base. Interleaving lets a ratio hold when the machine's speed drifts. A
+ * command that fails ends the bench.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <spawn.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#define MAX_CASES 64
+#define MAX_ROUNDS 200
+
+extern char **environ;
+
+struct bench_case {
+    char group[32], name[48], command[2048];
+    double ms[MAX_ROUNDS];
+};
+
+static struct bench_case cases[MAX_CASES];
+static size_t n_cases;
+
+static double now_ms(void)
+{
+    struct timespec t;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+}
+
+static bool read_cases(void)
+{
+    char line[4096];
+
+    while (fgets(line, sizeof(line), stdin)) {
+        struct bench_case *c = &cases[n_cases];
+
+        if (line[0] == '\n' || line[0] == '#')
+            continue;
+        if (n_cases == MAX_CASES ||
+            sscanf(line, "%31[^\t]\t%47[^\t]\t%2047[^\n]", c->group, c->name, c->command) != 3)
+            return false;
+        n_cases++;
+    }
+    return n_cases > 0;
+}
+
+static double time_command(const char *command)
+{
+    char *argv[] = {strdup("sh"), strdup("-c"), strdup(command), NULL};
+    posix_spawn_file_actions_t fa;
+    double began = now_ms(), took;
+    int status = -1;
+    pid_t pid;
+
+    (void)posix_spawn_file_actions_init(&fa);
+    (void)posix_spawn_file_actions_addopen(&fa, 0, "/dev/null", O_RDONLY, 0);
+    (void)posix_spawn_file_actions_addopen(&fa, 1, "/dev/null", O_WRONLY, 0);
+    (void)posix_spawn_file_actions_addopen(&fa, 2, "/dev/null", O_WRONLY, 0);
+    if (posix_spawn(&pid, "/bin/sh", &fa, NULL, argv, environ) == 0)
+        while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+            ;
+    took = now_ms() - began;
+    (void)posix_spawn_file_actions_destroy(&fa);
+    for (int i = 0; i < 3; i++)
+        free(argv[i]);
+    return status == 0 ? took : -1;
+}
+
+static int compare(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+
+    return (x > y) - (x < y);
+}
+
+static double median(struct bench_case *c, size_t rounds)
+{
+    qsort(c->ms, rounds, sizeof(c->ms[0]), compare);
+    return c->ms[rounds / 2];
+}
+
+static void report(size_t rounds, FILE *json)
+{
+    const char *group = "";
+    double base = 1;
+
+    printf("%-12s %-28s %10s %8s\n", "group", "case", "median ms", "ratio");
+    fprintf(json, "[");
+    for (size_t i = 0; i < n_cases; i++) {
+        double m = median(&cases[i], rounds);
+
+        if (strcmp(group, cases[i].group) != 0)
+            base = m;
+        group = cases[i].group;
+        printf("%-12s %-28s %10.2f %8.2f\n", group, cases[i].name, m, m / base);
+        fprintf(json, "%s\n {\"group\":\"%s\",\"case\":\"%s\",\"median_ms\":%.3f,\"ratio\":%.3f}",
+                i ? "," : "", group, cases[i].name, m, m / base);
+    }
+    fprintf(json, "\n]\n");
+}
+
+int main(int argc, char **argv)
+{
+    size_t rounds = argc > 2 ? (size_t)strtoul(argv[1], NULL, 10) : 0;
+    FILE *json;
+
+    if (rounds < 1 || rounds > MAX_ROUNDS || !read_cases()) {
+        fprintf(stderr, "usage: bench ROUNDS JSON-FILE < cases\n");
+        return 2;
+    }
+    for (size_t r = 0; r <= rounds; r++) { /* round 0 warms up */
+        for (size_t i = 0; i < n_cases; i++) {
+            double ms = time_command(cases[i].command);
+
+            if (ms < 0) {
+                fprintf(stderr, "bench: '%s' failed: %s\n", cases[i].name, cases[i].command);
+                return 1;
+            }
+            cases[i].ms[r ? r - 1 : 0] = ms;
+        }
+    }
+    json = fopen(argv[2], "we");
+    if (!json) {
+        perror(argv[2]);
+        return 1;
+    }
+    report(rounds, json);
+    return fclose(json) == 0 ? 0 : 1;
+}
