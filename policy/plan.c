@@ -23,11 +23,16 @@ void plan_place_add(struct orch_plan *p, struct orch_place place)
     p->places[p->n_places++] = place;
 }
 
+static void sort_places(struct orch_plan *p)
+{
+    qsort(p->places, p->n_places, sizeof(*p->places), compare_places);
+}
+
 int plan_places_finish(struct orch_plan *p, struct orch_diags *d)
 {
     int r = 0;
 
-    qsort(p->places, p->n_places, sizeof(*p->places), compare_places);
+    sort_places(p);
     for (size_t i = 1; i < p->n_places; i++) {
         const struct orch_place *a = &p->places[i - 1], *b = &p->places[i];
 
@@ -92,6 +97,8 @@ int orch_plan_compile(const struct orch_plan_args *a, struct orch_plan **ret, st
     first = r < 0 && first == 0 ? r : first;
     r = plan_places_finish(p, d);
     first = r < 0 && first == 0 ? r : first;
+    plan_add_linked_git(p);
+    sort_places(p);
     r = plan_add_filter(p, d);
     first = r < 0 && first == 0 ? r : first;
     if (first < 0)

@@ -37,6 +37,8 @@ struct orch_place {
     enum orch_access access;
     bool directory; /* HOST: what it is on the host */
     bool quiet;
+    bool own; /* HOST: what belongs to its owner belongs to the agent inside (id-mapped as root): a linked git
+                 directory */
     char *rule; /* origin for records: "base#/filesystem/0", or "built-in" places: "sandbox#/tmp" */
 };
 

@@ -169,6 +169,18 @@ static int detach_unreachable(struct orch_start *s, const char *path, struct orc
     return detach(t, err);
 }
 
+static int prepare_place(struct orch_start *s, size_t i, struct orch_err *err)
+{
+    const struct orch_place *place = &s->plan->places[i];
+
+    if (place->kind != ORCH_PLACE_HOST || place->access == ORCH_ACCESS_NONE)
+        return 0;
+    if (!place->own || !s->as_root)
+        return detach_unreachable(s, place->path, &s->binds[i], err);
+    s->binds[i] = (struct orch_tree){.path = place->path, .fd = -1};
+    return detach_idmapped(&s->binds[i], s->plan, err);
+}
+
 static int prepare_binds(struct orch_start *s, struct orch_err *err)
 {
     const struct orch_plan *p = s->plan;
@@ -181,8 +193,7 @@ static int prepare_binds(struct orch_start *s, struct orch_err *err)
     for (size_t i = 0; i < p->closure.n; i++)
         s->closure_binds[i].fd = -1;
     for (size_t i = 0; r == 0 && i < p->n_places; i++)
-        if (p->places[i].kind == ORCH_PLACE_HOST && p->places[i].access != ORCH_ACCESS_NONE)
-            r = detach_unreachable(s, p->places[i].path, &s->binds[i], err);
+        r = prepare_place(s, i, err);
     for (size_t i = 0; r == 0 && i < p->closure.n; i++)
         if (p->closure.v[i].kind != ORCH_CLOSURE_LINK)
             r = detach_unreachable(s, p->closure.v[i].path, &s->closure_binds[i], err);
