@@ -392,11 +392,17 @@ static void plan_make(struct orch_plan *p, const char *ws, const struct rule *ru
     while (rules[n].rel)
         n++;
     p->places = orch_xcalloc(n + 1, sizeof(*p->places));
-    p->places[0] =
-        (struct orch_place){ORCH_PLACE_WORKSPACE, orch_xstrdup(ws), ORCH_ACCESS_RW, true, false, NULL};
+    p->places[0] = (struct orch_place){.kind = ORCH_PLACE_WORKSPACE,
+                                       .path = orch_xstrdup(ws),
+                                       .access = ORCH_ACCESS_RW,
+                                       .directory = true,
+                                       .quiet = false,
+                                       .rule = NULL};
     for (size_t i = 0; i < n; i++)
-        p->places[i + 1] = (struct orch_place){
-            rules[i].kind, orch_xasprintf("%s/%s", ws, rules[i].rel), rules[i].access, true, false, NULL};
+        p->places[i + 1] = (struct orch_place){.kind = rules[i].kind,
+                                               .path = orch_xasprintf("%s/%s", ws, rules[i].rel),
+                                               .access = rules[i].access,
+                                               .directory = true};
     p->n_places = n + 1;
     for (size_t i = 0; i <= n; i++) {
         static char name[] = "test#/0";

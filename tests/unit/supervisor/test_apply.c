@@ -510,9 +510,24 @@ static void seal_accepts_and_refuses(void **state)
         ro = orch_xasprintf("%s/ro", fx.ws);
         hidden = orch_xasprintf("%s/hidden", fx.ws);
         struct orch_place places[] = {
-            {ORCH_PLACE_WORKSPACE, fx.ws, ORCH_ACCESS_RW, true, false, rule_name},
-            {ORCH_PLACE_WSRULE, hidden, ORCH_ACCESS_NONE, true, false, rule_name},
-            {ORCH_PLACE_WSRULE, ro, ORCH_ACCESS_RO, true, false, rule_name},
+            {.kind = ORCH_PLACE_WORKSPACE,
+             .path = fx.ws,
+             .access = ORCH_ACCESS_RW,
+             .directory = true,
+             .quiet = false,
+             .rule = rule_name},
+            {.kind = ORCH_PLACE_WSRULE,
+             .path = hidden,
+             .access = ORCH_ACCESS_NONE,
+             .directory = true,
+             .quiet = false,
+             .rule = rule_name},
+            {.kind = ORCH_PLACE_WSRULE,
+             .path = ro,
+             .access = ORCH_ACCESS_RO,
+             .directory = true,
+             .quiet = false,
+             .rule = rule_name},
         };
         plan.workspace = fx.ws;
         plan.places = places;
@@ -547,7 +562,12 @@ static void seal_caps_its_list(void **state)
         assert_int_equal(fx_write(p, ""), 0);
         free(p);
     }
-    struct orch_place place = {ORCH_PLACE_WORKSPACE, fx.ws, ORCH_ACCESS_RO, true, false, rule_name};
+    struct orch_place place = {.kind = ORCH_PLACE_WORKSPACE,
+                               .path = fx.ws,
+                               .access = ORCH_ACCESS_RO,
+                               .directory = true,
+                               .quiet = false,
+                               .rule = rule_name};
     plan.workspace = fx.ws;
     plan.places = &place;
     plan.n_places = 1;
