@@ -283,7 +283,7 @@ bool orch_rd_object(const struct orch_rd *rd, const cJSON *node, const struct or
                     void *base)
 {
     const char *keys[ORCH_RD_MAX_FIELDS + 1] = {NULL};
-    for (size_t i = 0; fields[i].key != NULL && i < ORCH_RD_MAX_FIELDS; i++)
+    for (size_t i = 0; i < ORCH_RD_MAX_FIELDS && fields[i].key != NULL; i++)
         keys[i] = fields[i].key;
     (void)orch_json_check_keys(rd->doc, node, keys, rd->d);
     if (!cJSON_IsObject(node))

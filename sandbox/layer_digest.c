@@ -313,6 +313,7 @@ int orch_layer_sync(const char *path)
 {
     ORCH_AUTO_FD int fd = open_upper(path);
 
-    /* A directory shut by the agent is synced with its file system, not entered; the digest is what refuses it. */
+    /* A directory shut by the agent is synced with its file system, not entered; the digest is what refuses
+     * it. */
     return fd < 0 ? fd : orch_walk(fd, ORCH_WALK_ROOT | ORCH_WALK_LIVE, sync_entry, &fd, NULL);
 }

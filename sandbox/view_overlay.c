@@ -59,7 +59,8 @@ static int stage_all(const struct orch_overlay_trees *o, int stage, struct orch_
         orch_buf_str(options, ",upperdir=u/upper,workdir=u/work");
         return 0;
     }
-    /* An overlay without upper wants two lowers. A mount of its own: a removed directory would end every listing. */
+    /* An overlay without upper wants two lowers. A mount of its own: a removed directory would end every
+     * listing. */
     r = orch_view_tmpfs(stage, "/empty", 4096, 2, "0755", MOUNT_ATTR_RDONLY);
     if (r < 0)
         return orch_fail_set(f, ORCH_STEP_OVERLAY, -r, STAGE);

@@ -108,7 +108,8 @@ static void on_exec(void *ctx, const struct orch_exec_event *e)
 static void on_output(void *ctx, int stream, const void *p, size_t n)
 {
     struct orch_attempt *a = ctx;
-    int r = orch_capture_add(&a->out, stream, p, n, a->failed ? &(struct orch_err){0} : &a->err);
+    struct orch_err later = {0};
+    int r = orch_capture_add(&a->out, stream, p, n, a->failed ? &later : &a->err);
 
     if (r < 0)
         orch_attempt_fail(a, r);
@@ -396,6 +397,7 @@ static void agent_part(struct orch_attempt *a, const struct orch_buf *prompt)
 
 static int run_agent(struct orch_attempt *a, struct orch_err *err)
 {
+    struct orch_err later = {0};
     ORCH_AUTO_BUF struct orch_buf prompt = {0};
     ORCH_AUTO_FD int logs = openat(a->run->dir.fd, "logs", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int r;
@@ -413,7 +415,7 @@ static int run_agent(struct orch_attempt *a, struct orch_err *err)
     r = orch_capture_open(&a->out, logs, a->name, err);
     if (r == 0)
         agent_part(a, &prompt);
-    if (orch_capture_end(&a->out, a->failed ? &(struct orch_err){0} : &a->err) < 0 && !a->failed)
+    if (orch_capture_end(&a->out, a->failed ? &later : &a->err) < 0 && !a->failed)
         a->failed = -a->err.errnum;
     if (r == 0 && a->failed) {
         *err = a->err;

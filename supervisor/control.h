@@ -15,8 +15,9 @@
 #include "supervisor/audit.h"
 #include "supervisor/progress.h"
 
-#define ORCH_CONTROL_MAX 1000 /* requests recorded per attempt; more are refused, and that once in the log   \
-                               */
+#define ORCH_CONTROL_MAX                                                                                     \
+    1000 /* requests recorded per attempt; more are refused, and that once in the log                        \
+          */
 
 struct orch_control {
     const char *run_id, *phase_name; /* borrowed */

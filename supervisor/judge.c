@@ -41,7 +41,7 @@ static void add_group(struct orch_verdict_record *v, const char *class_name, con
         .class_name = orch_xstrdup(class_name ? class_name : ""),
         .syscall = orch_xstrdup(syscall ? syscall : ""),
         .access = orch_xstrdup(access ? access : ""),
-        .path = orch_xstrndup(path ? path : "", strnlen(path ? path : "", DENIED_PATH_MAX)),
+        .path = path ? orch_xstrndup(path, strnlen(path, DENIED_PATH_MAX)) : orch_xstrdup(""),
         .rule = orch_xstrdup(rule ? rule : ""),
         .count = count,
     };
@@ -234,7 +234,9 @@ static void gate_show(void *ctx, int stream, const char *line, size_t n)
 
 static void gate_close(struct judge *j)
 {
-    if (j->gate && orch_capture_end(&j->out, j->a->failed ? &(struct orch_err){0} : &j->a->err) < 0)
+    struct orch_err later = {0};
+
+    if (j->gate && orch_capture_end(&j->out, j->a->failed ? &later : &j->a->err) < 0)
         orch_attempt_fail(j->a, -EIO);
     orch_free_ptrp(&j->gate);
 }

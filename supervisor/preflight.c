@@ -119,14 +119,27 @@ int orch_preflight_workspace(const char *dir, const char *state, bool ignore_sub
     return r;
 }
 
-/* The only user of the host that a workspace file can belong to and be writable inside. */
-static uid_t mapped_owner(const char *workspace)
+struct owner {
+    uid_t uid;
+    gid_t gid;
+};
+
+/* The only user and group of the host that are mapped inside; the kernel refuses writes to what belongs to
+ * any other. */
+static struct owner mapped_owner(const char *workspace)
 {
     struct stat st;
 
     if (geteuid() != 0 || stat(workspace, &st) < 0)
-        return getuid();
-    return st.st_uid;
+        return (struct owner){getuid(), getgid()};
+    return (struct owner){st.st_uid, st.st_gid};
+}
+
+static bool is_foreign(const FTSENT *e, const struct owner *o)
+{
+    if (e->fts_info == FTS_DP || e->fts_info == FTS_NS || e->fts_info == FTS_ERR || !e->fts_statp)
+        return false;
+    return e->fts_statp->st_uid != o->uid || e->fts_statp->st_gid != o->gid;
 }
 
 static void note_owners(const char *workspace, struct orch_progress *p)
@@ -134,12 +147,12 @@ static void note_owners(const char *workspace, struct orch_progress *p)
     ORCH_AUTO_FREE char *root = orch_xstrdup(workspace);
     ORCH_AUTO_BUF struct orch_buf list = {0};
     char *const roots[] = {root, NULL};
-    uid_t owner = mapped_owner(workspace);
+    struct owner owner = mapped_owner(workspace);
     FTS *fts = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR | FTS_XDEV, NULL);
     unsigned seen = 0, n = 0;
 
     for (FTSENT *e; fts && seen < OWNER_WALK_MAX && (e = fts_read(fts)); seen++) {
-        if (e->fts_info == FTS_DP || !e->fts_statp || e->fts_info == FTS_NS || e->fts_statp->st_uid == owner)
+        if (!is_foreign(e, &owner))
             continue;
         if (n++ < OWNERS_SHOWN) {
             ORCH_AUTO_FREE char *shown = orch_escape_str(e->fts_path);
@@ -149,10 +162,11 @@ static void note_owners(const char *workspace, struct orch_progress *p)
     if (fts)
         (void)fts_close(fts);
     if (n)
-        orch_progress_note(
-            p,
-            "note: %u%s entries of the workspace belong to other users: readable inside, not writable:%s%s",
-            n, seen == OWNER_WALK_MAX ? " or more" : "", list.data, n > OWNERS_SHOWN ? "\n  ..." : "");
+        orch_progress_note(p,
+                           "note: %u%s entries of the workspace belong to other users or groups: readable "
+                           "inside, not writable:%s%s",
+                           n, seen == OWNER_WALK_MAX ? " or more" : "", list.data,
+                           n > OWNERS_SHOWN ? "\n  ..." : "");
 }
 
 void orch_preflight_notes(const char *workspace, struct orch_progress *p)
