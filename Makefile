@@ -160,7 +160,10 @@ $(OUT)/helpers/%: tests/helpers/%.c Makefile
 	$(Q)$(CC) -std=gnu17 -O2 -g $(WARN) $(WERROR) $(CPPFLAGS_ALL) $(MAPS) -pthread -MMD -MP -MF $@.d -MT $@ \
 	    $(if $(shell head -1 $< | grep 'link: dynamic'),-fPIE -pie,-static) -o $@ $<
 
-check: all unit-bins
+# These two do everything on a fresh machine: install what is missing, build, run.
+check:
+	@tests/lib/deps.sh
+	@$(MAKE) --no-print-directory all unit-bins
 	@tests/lib/check.sh
 
 # make unit FOLDERS='common policy' builds and runs the tests of these layers only.
@@ -198,7 +201,9 @@ bench: all helpers
 soak: all
 	@tests/lib/soak.sh $(SOAK_RUNS)
 
-demo: all
+demo:
+	@tests/lib/deps.sh
+	@$(MAKE) --no-print-directory all
 	@demo/run.sh
 
 # ---- lints -----------------------------------------------------------------------------------------------------------

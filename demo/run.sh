@@ -17,9 +17,6 @@ case ${1:-} in
     exit 2
     ;;
 esac
-if [ ! -x "$orch" ] && [ "$once" -eq 0 ]; then
-    make --no-print-directory deps all
-fi
 if [ ! -x "$orch" ]; then
     echo "demo: no $orch" >&2
     exit 1

@@ -55,6 +55,15 @@ static char *linked_gitdir(const char *workspace, const char *dot_git)
     return ORCH_TAKE_PTR(dir);
 }
 
+/* A rule of the profile that covers it decides. The private /tmp and home are no such rule: a repository in one of
+ * them is shown like a workspace there is. */
+static bool has_rule(const struct orch_plan *p, const char *path)
+{
+    const struct orch_place *place = orch_plan_place(p, path);
+
+    return place && place->kind != ORCH_PLACE_TMP && place->kind != ORCH_PLACE_HOME;
+}
+
 void plan_add_linked_git(struct orch_plan *p)
 {
     ORCH_AUTO_FREE char *dot_git = orch_xasprintf("%s/.git", p->workspace);
@@ -67,7 +76,7 @@ void plan_add_linked_git(struct orch_plan *p)
     common = read_line(common_file);
     real = common ? real_beneath(dir, common) : NULL;
     if (!real || !orch_path_beneath(dir, real) || orch_path_beneath(p->workspace, real) ||
-        orch_path_beneath(real, p->workspace) || orch_plan_place(p, real))
+        orch_path_beneath(real, p->workspace) || has_rule(p, real))
         return;
     plan_place_add(p, (struct orch_place){.kind = ORCH_PLACE_HOST,
                                           .path = ORCH_TAKE_PTR(real),

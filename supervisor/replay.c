@@ -245,7 +245,10 @@ static void read_verdict(struct orch_verdict_record *v, struct rec *r)
     digest(r, "audit_head", false, v->audit_head);
     read_gates(v, r);
     read_denied(v, r);
-    cJSON_ArrayForEach(n, problems) orch_strv_add(&v->problems, cJSON_IsString(n) ? n->valuestring : "");
+    cJSON_ArrayForEach(n, problems)
+    {
+        orch_strv_add(&v->problems, cJSON_IsString(n) ? n->valuestring : "");
+    }
 }
 
 static bool all_gates_passed(const struct orch_verdict_record *v)
