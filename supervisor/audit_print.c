@@ -268,6 +268,13 @@ static void suggest_syscall(struct orch_buf *out, const struct row *r)
     orch_buf_char(out, '\n');
 }
 
+/* What the sandbox itself puts there (/orch, /proc, its files of /etc) no profile can open; "not in the view"
+ * one can. */
+static bool is_own_place(const char *rule)
+{
+    return rule && strncmp(rule, "sandbox#/", 9) == 0 && strcmp(rule, "sandbox#/view") != 0;
+}
+
 /*
  * The line of a profile that would allow it. None for what no profile can say: a path that is not UTF-8 or
  * not absolute, a call from a foreign ABI, a number without a name, networks and control requests.
@@ -277,9 +284,11 @@ static void suggest(struct orch_buf *out, const struct row *r)
     const char *class = r->f[F_CLASS], *path = r->f[F_PATH];
     bool nameable = path && path[0] == '/' && !r->f[F_PATH_B64];
 
-    if (same(r->f[F_ACTION], "kill"))
+    if (same(r->f[F_ACTION], "kill") || is_own_place(r->f[F_RULE]))
         return;
-    if (same(class, "exec") || (same(class, "filesystem") && same(r->f[F_ACCESS], "exec"))) {
+    if (same(r->f[F_RULE], "profile#/create"))
+        orch_buf_str(out, "           to allow, add its kind (file, directory, symlink) to \"create\"\n");
+    else if (same(class, "exec") || (same(class, "filesystem") && same(r->f[F_ACCESS], "exec"))) {
         if (nameable)
             suggest_tool(out, r);
     } else if (same(class, "filesystem")) {
