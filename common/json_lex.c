@@ -111,7 +111,7 @@ static int scan_low_surrogate(struct orch_json_lex *s, uint32_t high, uint32_t *
 
 static int scan_unicode(struct orch_json_lex *s)
 {
-    uint32_t cp;
+    uint32_t cp = 0;
     int r = scan_hex4(s, &cp);
 
     if (r < 0)

@@ -51,7 +51,7 @@ static ssize_t read_head(const char *path, char buf[SHEBANG_MAX + 1])
 
 int orch_tools_is_script(const char *path)
 {
-    char head[SHEBANG_MAX + 1];
+    char head[SHEBANG_MAX + 1] = "";
     ssize_t n = read_head(path, head);
     return n < 0 ? (int)n : n >= 2 && head[0] == '#' && head[1] == '!';
 }
@@ -118,7 +118,7 @@ static void scan_dir(struct orch_resolver *r, const char *dir)
         if ((e->fts_info != FTS_F && e->fts_info != FTS_NSOK) || !may_be_code(e->fts_name))
             continue;
         struct stat st;
-        char head[SHEBANG_MAX + 1];
+        char head[SHEBANG_MAX + 1] = "";
         if (lstat(e->fts_path, &st) < 0 || !S_ISREG(st.st_mode) || read_head(e->fts_path, head) < 4 ||
             memcmp(head, "\177ELF", 4) != 0)
             continue;
@@ -237,7 +237,7 @@ int orch_tools_add_program(struct orch_resolver *r, const char *name, const char
     ORCH_AUTO_FREE char *key = orch_xasprintf("%s\n%s", path, name);
     if (depth > MAX_DEPTH)
         return orch_err_set(err, ELOOP, "%s: more than %d interpreters or helpers in a row", path, MAX_DEPTH);
-    char head[SHEBANG_MAX + 1];
+    char head[SHEBANG_MAX + 1] = "";
     ssize_t n = read_head(path, head);
     if (n < 0)
         return orch_err_sys(err, (int)-n, "%s", path);

@@ -299,7 +299,7 @@ static bool foreign(const struct orch_mdir *m)
 {
     struct stat st;
 
-    for (size_t i = 0; i < m->view->n; i++) {
+    for (size_t i = 0; m->view && i < m->view->n; i++) {
         if (m->fd[i] >= 0 && !m->view->t[i].layer && fstat(m->fd[i], &st) == 0)
             return st.st_uid != geteuid();
     }
