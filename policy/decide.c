@@ -200,8 +200,9 @@ static bool may_execute(const struct orch_plan *p, const char *path, const struc
     case ORCH_PLACE_HOST:
         return p->profile->tools_all && can_exec(access);
     case ORCH_PLACE_WORKSPACE:
-    case ORCH_PLACE_WSRULE:
-        return can_exec(access) || p->exec_view;
+    case ORCH_PLACE_WSRULE: /* rx is readable and mappable; programs run from it only with "tools": "*" */
+        return access == ORCH_ACCESS_RWX || p->exec_view ||
+               (access == ORCH_ACCESS_RX && p->profile->tools_all);
     case ORCH_PLACE_SCRATCH:
         return can_exec(access);
     case ORCH_PLACE_ORCH:
@@ -232,9 +233,12 @@ static bool permits(const struct orch_plan *p, const char *path, const struct or
     case ORCH_REQ_LOOK:
     case ORCH_REQ_READ:
         return can_read(access);
-    case ORCH_REQ_WRITE:
     case ORCH_REQ_CREATE:
     case ORCH_REQ_DELETE:
+        if (place->kind == ORCH_PLACE_DEV) /* the nodes are given; only /dev/shm is the agent's */
+            return strncmp(path, "/dev/shm/", 9) == 0;
+        return can_write(access);
+    case ORCH_REQ_WRITE:
         return can_write(access);
     case ORCH_REQ_EXEC:
         return may_execute(p, path, place, access);

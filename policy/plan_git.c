@@ -55,8 +55,8 @@ static char *linked_gitdir(const char *workspace, const char *dot_git)
     return ORCH_TAKE_PTR(dir);
 }
 
-/* A rule of the profile that covers it decides. The private /tmp and home are no such rule: a repository in one of
- * them is shown like a workspace there is. */
+/* A rule of the profile that covers it decides. The private /tmp and home are no such rule: a repository in
+ * one of them is shown like a workspace there is. */
 static bool has_rule(const struct orch_plan *p, const char *path)
 {
     const struct orch_place *place = orch_plan_place(p, path);

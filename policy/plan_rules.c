@@ -3,6 +3,7 @@
  * symlinks on the way become links of the view, so what the author named is what is shown (T-FS-11).
  */
 #include <errno.h>
+#include <fts.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -88,6 +89,41 @@ static char *resolve_host(struct orch_plan *p, const char *path)
     return NULL;
 }
 
+#define SCAN_MAX 100000
+
+/* The first socket or FIFO beneath a directory that is to be writable: there is no way to show it and keep
+ * those dead. */
+static char *find_live_object(const char *dir)
+{
+    ORCH_AUTO_FREE char *copy = orch_xstrdup(dir);
+    char *const roots[] = {copy, NULL};
+    FTS *fts = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
+    char *found = NULL;
+    unsigned seen = 0;
+
+    for (FTSENT *e; fts && !found && seen < SCAN_MAX && (e = fts_read(fts)); seen++)
+        if (e->fts_info == FTS_DEFAULT && e->fts_statp &&
+            (S_ISSOCK(e->fts_statp->st_mode) || S_ISFIFO(e->fts_statp->st_mode)))
+            found = orch_escape_str(e->fts_path);
+    if (fts)
+        (void)fts_close(fts);
+    return found;
+}
+
+static int check_live_objects(const struct orch_fs_rule *rule, const char *real, struct orch_diags *d)
+{
+    bool w = rule->access == ORCH_ACCESS_RW || rule->access == ORCH_ACCESS_RWX;
+    ORCH_AUTO_FREE char *found = w ? find_live_object(real) : NULL;
+
+    if (!found)
+        return 0;
+    orch_diags_add(
+        d, rule->origin, 0, 0, NULL,
+        "%s is a socket or FIFO of the host in a directory that is to be writable; name a narrower directory",
+        found);
+    return -EINVAL;
+}
+
 static int add_host_rule(struct orch_plan *p, const struct orch_fs_rule *rule, const char *path,
                          struct orch_diags *d)
 {
@@ -113,6 +149,8 @@ static int add_host_rule(struct orch_plan *p, const struct orch_fs_rule *rule, c
             "%s is a socket, FIFO or device of the host; a sandbox shows only files and directories", shown);
         return -EINVAL;
     }
+    if (S_ISDIR(st.st_mode) && check_live_objects(rule, real, d) < 0)
+        return -EINVAL;
     plan_place_add(p, (struct orch_place){.kind = ORCH_PLACE_HOST,
                                           .path = ORCH_TAKE_PTR(real),
                                           .access = rule->access,
@@ -155,6 +193,24 @@ static void add_workspace_rule(struct orch_plan *p, const struct orch_fs_rule *r
                                           .rule = orch_xstrdup(rule->origin)});
 }
 
+/* A rule through a symlink of the workspace would name a path that nothing is ever resolved to: said, not
+ * ignored (T-POL-05). */
+static int check_workspace_parents(const struct orch_plan *p, const struct orch_fs_rule *rule,
+                                   const char *path, struct orch_diags *d)
+{
+    for (size_t i = strlen(p->workspace) + 1; path[i]; i++) {
+        ORCH_AUTO_FREE char *prefix = path[i] == '/' ? orch_xstrndup(path, i) : NULL;
+        struct stat st;
+
+        if (!prefix || lstat(prefix, &st) < 0 || !S_ISLNK(st.st_mode))
+            continue;
+        ORCH_AUTO_FREE char *shown = orch_escape_str(prefix);
+        orch_diags_add(d, rule->origin, 0, 0, NULL, "%s is a symlink: name the path that it leads to", shown);
+        return -EINVAL;
+    }
+    return 0;
+}
+
 static void add_anywhere(struct orch_plan *p, const struct orch_fs_rule *rule)
 {
     p->anywhere = orch_xreallocarray(p->anywhere, p->n_anywhere + 1, sizeof(*p->anywhere));
@@ -183,7 +239,7 @@ static int add_rule(struct orch_plan *p, const struct orch_plan_args *a, const s
         return 0;
     if (orch_path_beneath(path, p->workspace)) {
         add_workspace_rule(p, rule, path);
-        return 0;
+        return strcmp(path, p->workspace) == 0 ? 0 : check_workspace_parents(p, rule, path, d);
     }
     for (size_t i = 0; i < p->n_places; i++) {
         const struct orch_place *q = &p->places[i];
@@ -213,6 +269,7 @@ static void add_own_places(struct orch_plan *p, const struct orch_plan_args *a)
         {ORCH_PLACE_ETC, "/etc/passwd", "sandbox#/etc", ORCH_ACCESS_RO, false, false},
         {ORCH_PLACE_ETC, "/etc/group", "sandbox#/etc", ORCH_ACCESS_RO, false, false},
         {ORCH_PLACE_ETC, "/etc/hosts", "sandbox#/etc", ORCH_ACCESS_RO, false, false},
+        {ORCH_PLACE_ETC, "/etc/resolv.conf", "sandbox#/etc", ORCH_ACCESS_RO, false, false},
         {ORCH_PLACE_ETC, "/etc/nsswitch.conf", "sandbox#/etc", ORCH_ACCESS_RO, false, false},
     };
 

@@ -207,10 +207,15 @@ static int enter_workspace(const struct orch_plan *plan, struct orch_fail *f)
     return 0;
 }
 
+/* The empty standard input is the view's own /dev/null, so that /dev/stdin can be opened again under Landlock. */
 static int agent_stdio(const struct orch_start *s)
 {
+    ORCH_AUTO_FD int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+    if (null < 0)
+        return -errno;
     for (int i = 0; i < 3; i++)
-        if (dup2(s->stdio[i], i) < 0)
+        if (dup2(i == 0 && s->args->stdin_fd < 0 ? null : s->stdio[i], i) < 0)
             return -errno;
     return 0;
 }

@@ -77,7 +77,9 @@ static uint64_t access_rights(const struct orch_plan *plan, const struct orch_pl
         rights |= LL_READ;
     if (place->access == ORCH_ACCESS_RW || place->access == ORCH_ACCESS_RWX)
         rights |= LL_WRITE;
-    if (x && (place->kind != ORCH_PLACE_HOST || plan->profile->tools_all))
+    if (place->access == ORCH_ACCESS_RWX && place->kind != ORCH_PLACE_HOST)
+        rights |= ORCH_LL_EXECUTE;
+    if (x && plan->profile->tools_all)
         rights |= ORCH_LL_EXECUTE;
     if (own && plan->exec_view && place->access != ORCH_ACCESS_NONE)
         rights |= ORCH_LL_EXECUTE;

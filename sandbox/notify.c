@@ -91,11 +91,27 @@ static bool read_path(struct judged *j, int index, struct orch_buf *text)
     return false;
 }
 
+/* Failures that the kernel gives for the same path by itself; whatever else stops us is no reason to let a
+ * call go on. */
+static bool fails_by_itself(int r)
+{
+    return r == -ENOENT || r == -ENOTDIR || r == -ELOOP || r == -EBADF || r == -ENAMETOOLONG;
+}
+
+/* false: judged already (unresolvable), or the kernel will fail by itself. */
 static bool resolve(struct judged *j, int dirfd_arg, const char *text, bool nofollow, struct orch_path *ret)
 {
     int dirfd = dirfd_arg == ORCH_NOARG ? AT_FDCWD : (int)arg(j, dirfd_arg);
+    int r = orch_task_resolve(j->n->root, (pid_t)j->req->pid, dirfd, text, nofollow, ret);
 
-    return orch_task_resolve(j->n->root, (pid_t)j->req->pid, dirfd, text, nofollow, ret) == 0;
+    if (r == 0)
+        return true;
+    if (!fails_by_itself(r)) {
+        deny(j, ORCH_CLASS_FILESYSTEM, EACCES, "sandbox#/unresolvable");
+        j->d.path = text;
+        j->d.detail = "the path could not be resolved";
+    }
+    return false;
 }
 
 static bool follows_last(const struct judged *j, uint64_t flags)

@@ -110,7 +110,11 @@ int orch_fail_set(struct orch_fail *f, enum orch_step step, int errnum, const ch
 
 /* view.c, view_overlay.c, view_own.c, view_pin.c */
 int orch_view_build(struct orch_start *s, struct orch_fail *f);
-int orch_view_overlay(const struct orch_overlay_trees *o, int root, const char *target, struct orch_fail *f);
+/* attrs: of the mount, beyond nosuid and nodev. */
+int orch_view_overlay(const struct orch_overlay_trees *o, int root, const char *target, uint64_t attrs,
+                      struct orch_fail *f);
+/* nosuid, nodev, and what an access leaves out: read-only, noexec. */
+uint64_t orch_view_access_attrs(enum orch_access access);
 int orch_view_workspace_rules(struct orch_start *s, int root, struct orch_fail *f);
 int orch_view_pin(const struct orch_plan *plan, int root, struct orch_fail *f);
 int orch_view_own_places(struct orch_start *s, int root, struct orch_fail *f);

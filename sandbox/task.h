@@ -26,15 +26,22 @@ struct orch_path {
     mode_t mode; /* of the object, if it exists */
 };
 
-/* Resolves `text` relative to dirfd (AT_FDCWD = the working directory) of the task, beneath the sandbox's
- * root. 0; -errno where the kernel itself will fail before any policy matters (bad descriptor, loop, not a
- * directory). */
+/*
+ * Resolves `text` relative to dirfd (AT_FDCWD = the working directory) of the task, beneath the sandbox's
+ * root, as the kernel would for the task: /proc/self is the task, magic links of /proc are followed to the
+ * object (resolve.c). 0; -ENOENT, -ENOTDIR, -ELOOP, -EBADF, -ENAMETOOLONG where the kernel itself will fail
+ * before any policy matters; any other -errno: it could not be found out, and the caller must refuse.
+ */
 int orch_task_resolve(int root, pid_t tid, int dirfd, const char *text, bool nofollow, struct orch_path *ret);
 void orch_path_fini(struct orch_path *p);
 
 /* readlink of /proc/TID/exe and contents of /proc/TID/comm; NULL if they cannot be had. Caller frees. */
 char *orch_task_exe(pid_t tid);
 char *orch_task_comm(pid_t tid);
+/* readlink of /proc/TID/WHAT ("cwd", "fd/3"), NULL if it cannot be had. Caller frees. */
+char *orch_task_link(pid_t tid, const char *what);
+/* The thread's number in its own pid namespace, 0 if unknown. */
+pid_t orch_task_own_pid(pid_t tid);
 /* The process (thread group) of a thread, 0 if unknown. */
 pid_t orch_task_tgid(pid_t tid);
 

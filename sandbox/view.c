@@ -144,15 +144,35 @@ static int bind_path(int root, const struct orch_tree *t, const char *path, bool
  * T-EX-02). */
 static uint64_t host_attrs(const struct orch_plan *plan, const struct orch_place *place)
 {
-    bool w = place->access == ORCH_ACCESS_RW || place->access == ORCH_ACCESS_RWX;
-    bool x = place->access == ORCH_ACCESS_RX || place->access == ORCH_ACCESS_RWX;
-    uint64_t attrs = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
+    return orch_view_access_attrs(place->access) | (plan->profile->tools_all ? 0 : MOUNT_ATTR_NOEXEC);
+}
 
-    if (!w)
-        attrs |= MOUNT_ATTR_RDONLY;
-    if (!(x && plan->profile->tools_all))
-        attrs |= MOUNT_ATTR_NOEXEC;
-    return attrs;
+/*
+ * A directory of the host may hold sockets and FIFOs, and neither a read-only mount nor Landlock stops a
+ * connect (T-FS-16). Through an overlay they are objects of the overlay and dead. /usr and /etc hold none and
+ * are bound as they are, for speed.
+ */
+static bool wants_overlay(const struct orch_place *place)
+{
+    bool w = place->access == ORCH_ACCESS_RW || place->access == ORCH_ACCESS_RWX;
+
+    return place->directory && !w && !place->own && !orch_path_beneath(place->path, "/usr") &&
+           !orch_path_beneath(place->path, "/etc");
+}
+
+static int show_host(struct orch_start *s, int root, size_t i, struct orch_fail *f)
+{
+    const struct orch_place *place = &s->plan->places[i];
+    uint64_t attrs = host_attrs(s->plan, place);
+    struct orch_tree lower = s->binds[i];
+    const struct orch_overlay_trees o = {.lowers = &lower, .n_lowers = 1, .layer.fd = -1};
+    int r;
+
+    lower.path = place->path;
+    if (wants_overlay(place))
+        return orch_view_overlay(&o, root, place->path, attrs, f);
+    r = bind_path(root, &s->binds[i], place->path, place->directory, attrs);
+    return r < 0 ? orch_fail_set(f, ORCH_STEP_BIND, -r, place->path) : 0;
 }
 
 /* A host rule of access none beneath a shown directory is covered by an empty, unreadable mount. */
@@ -189,16 +209,15 @@ static int attach_place(struct orch_start *s, int root, size_t i, struct orch_fa
 
     switch (place->kind) {
     case ORCH_PLACE_HOST:
-        if (place->access == ORCH_ACCESS_NONE)
-            r = exists_in_view(root, place->path) ? hide_path(root, place) : 0;
-        else
-            r = bind_path(root, &s->binds[i], place->path, place->directory, host_attrs(s->plan, place));
+        if (place->access != ORCH_ACCESS_NONE)
+            return show_host(s, root, i, f);
+        r = exists_in_view(root, place->path) ? hide_path(root, place) : 0;
         return r < 0 ? orch_fail_set(f, ORCH_STEP_BIND, -r, place->path) : 0;
     case ORCH_PLACE_WORKSPACE:
-        return orch_view_overlay(&s->workspace, root, place->path, f);
+        return orch_view_overlay(&s->workspace, root, place->path, 0, f);
     case ORCH_PLACE_HOME:
         if (s->home.n_lowers)
-            return orch_view_overlay(&s->home, root, place->path, f);
+            return orch_view_overlay(&s->home, root, place->path, orch_view_access_attrs(place->access), f);
         return 0; /* a tmpfs: orch_view_own_places */
     case ORCH_PLACE_WSRULE:
     case ORCH_PLACE_SCRATCH:

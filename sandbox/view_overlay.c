@@ -86,7 +86,8 @@ static void unstage(const struct orch_overlay_trees *o, int root, int stage)
     (void)unlinkat(root, STAGE + 1, AT_REMOVEDIR);
 }
 
-int orch_view_overlay(const struct orch_overlay_trees *o, int root, const char *target, struct orch_fail *f)
+int orch_view_overlay(const struct orch_overlay_trees *o, int root, const char *target, uint64_t attrs,
+                      struct orch_fail *f)
 {
     ORCH_AUTO_BUF struct orch_buf options = {0};
     ORCH_AUTO_FD int stage = orch_view_target(root, STAGE, false), tree = -1;
@@ -105,17 +106,24 @@ int orch_view_overlay(const struct orch_overlay_trees *o, int root, const char *
     if (tree < 0)
         return orch_fail_set(f, ORCH_STEP_OVERLAY, errno, target);
     (void)umount2("m", MNT_DETACH | UMOUNT_NOFOLLOW);
-    r = orch_view_attach(tree, root, target, false);
+    r = orch_view_set_attr(tree, attrs | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, 0);
+    if (r == 0)
+        r = orch_view_attach(tree, root, target, false);
     unstage(o, root, stage);
     return r < 0 ? orch_fail_set(f, ORCH_STEP_OVERLAY, -r, target) : 0;
 }
 
-static uint64_t rule_attrs(const struct orch_plan *plan, enum orch_access access)
+uint64_t orch_view_access_attrs(enum orch_access access)
 {
     bool w = access == ORCH_ACCESS_RW || access == ORCH_ACCESS_RWX;
-    bool x = access == ORCH_ACCESS_RX || access == ORCH_ACCESS_RWX || plan->exec_view;
+    bool x = access == ORCH_ACCESS_RX || access == ORCH_ACCESS_RWX;
 
     return MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | (w ? 0 : MOUNT_ATTR_RDONLY) | (x ? 0 : MOUNT_ATTR_NOEXEC);
+}
+
+static uint64_t rule_attrs(const struct orch_plan *plan, enum orch_access access)
+{
+    return orch_view_access_attrs(access) & ~(plan->exec_view ? (uint64_t)MOUNT_ATTR_NOEXEC : 0);
 }
 
 /* Mounts an existing path of the workspace onto itself with its own attributes. Missing or a symlink:

@@ -96,6 +96,7 @@ static int write_etc(const struct orch_plan *plan, int root, struct orch_fail *f
         {"/etc/passwd", passwd},
         {"/etc/group", group},
         {"/etc/hosts", "127.0.0.1 localhost sandbox\n::1 localhost\n"},
+        {"/etc/resolv.conf", "# no name servers\n"},
         {"/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n"},
     };
 

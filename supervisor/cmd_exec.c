@@ -164,8 +164,10 @@ static int open_audit(struct orch_exec *e, struct orch_err *err)
 
 static int prepare(struct orch_exec *e, struct orch_err *err)
 {
-    int r;
+    int r = orch_preflight_inside(err);
 
+    if (r < 0)
+        return r;
     e->cwd = getcwd(NULL, 0);
     if (!e->cwd)
         return orch_err_sys(err, errno, "the current directory cannot be read");

@@ -60,7 +60,7 @@ static void print(const struct orch_buf *b)
     (void)orch_write_all(STDOUT_FILENO, b->data ? b->data : "", b->len);
 }
 
-/* The closing summary: all of it, or with --quiet the verdict alone. */
+/* The closing summary: all of it, or with --quiet the verdict alone, and that only if it is no pass. */
 static void print_summary(const struct orch_run *r)
 {
     const struct orch_run_state *s = &r->journal.state;
@@ -72,7 +72,7 @@ static void print_summary(const struct orch_run *r)
         orch_summary_json(s, false, &b);
     else if (!r->opt->quiet)
         orch_summary_text(s, r->dir.id, !s->ended, false, &b);
-    else
+    else if (!s->ended || s->exit_code != ORCH_EXIT_OK)
         orch_buf_printf(&b, "run %s: %s\n", r->dir.id,
                         s->ended       ? s->verdict
                         : s->paused_by ? "paused"
@@ -119,8 +119,10 @@ static int describe(struct orch_run *r)
 
 static int run_checks(struct orch_run *r, struct orch_err *err)
 {
-    int k = load_workflow(r, r->opt->args[0]);
+    int k = orch_preflight_inside(err);
 
+    if (k == 0)
+        k = load_workflow(r, r->opt->args[0]);
     if (k == 0)
         k = check_until(r, err);
     if (k == 0 && r->opt->run_id && !orch_run_id_valid(r->opt->run_id))
@@ -290,8 +292,10 @@ static int resume_continue(struct orch_run *r, struct orch_err *err)
 
 static int resume_steps(struct orch_run *r, struct orch_err *err)
 {
-    int k = orch_state_resolve(r->opt->state, &r->state, err);
+    int k = orch_preflight_inside(err);
 
+    if (k == 0)
+        k = orch_state_resolve(r->opt->state, &r->state, err);
     if (k == 0)
         k = orch_rundir_open(r->state, r->opt->args[0], &r->dir, err);
     if (k == 0)

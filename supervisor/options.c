@@ -6,6 +6,7 @@
 #include <getopt.h>
 #include <limits.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "common/escape.h"
 #include "common/exit.h"
@@ -76,7 +77,8 @@ static const struct option_row rows[] = {
     {"status-fd", "N", TEXT, V_EXEC, OFF(status_fd_text),
      "write the result as one JSON line to descriptor N"},
     {"json", NULL, FLAG, V_RUN | V_RESUME | V_STATUS | V_AUDIT, OFF(json), "JSON on standard output"},
-    {"quiet", NULL, FLAG, V_RUN | V_RESUME | V_EXEC, OFF(quiet), "show only errors and the verdict"},
+    {"quiet", NULL, FLAG, V_RUN | V_RESUME | V_EXEC, OFF(quiet),
+     "show only errors, and a verdict that is no pass"},
     {"report", "FORMAT:FILE", LATER, V_RUN | V_RESUME, 0, NULL},
     {"skip", "PHASE", LATER, V_RUN | V_RESUME, 0, NULL},
     {"force-gate", "PHASE/GATE", LATER, V_RUN | V_RESUME, 0, NULL},
@@ -245,9 +247,12 @@ static bool automation_env(void)
     return false;
 }
 
+/* Told by the view and not by the environment, which the caller inside could have changed. */
 bool orch_inside_sandbox(void)
 {
-    return getenv("ORCH_DIR") && access("/orch/control", F_OK) == 0;
+    struct stat st;
+
+    return lstat("/orch/control", &st) == 0 && S_ISSOCK(st.st_mode) && lstat("/orch/phase.json", &st) == 0;
 }
 
 const char *orch_mode_detect(const char *option)

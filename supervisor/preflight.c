@@ -54,7 +54,12 @@ static char *find_submount(char *mountinfo, const char *dir)
     return NULL;
 }
 
-static int check_submounts(const char *workspace, struct orch_err *err)
+/*
+ * An ordinary user's sandbox gets all mounts locked (user_namespaces(7)), and no overlay can be put over a
+ * directory with a locked mount in it: the kernel answers EINVAL, because that would show what the mount
+ * covers.
+ */
+static int check_submounts(const char *workspace, bool ignore, struct orch_err *err)
 {
     ORCH_AUTO_BUF struct orch_buf info = {0};
     ORCH_AUTO_FREE char *found = NULL;
@@ -67,6 +72,13 @@ static int check_submounts(const char *workspace, struct orch_err *err)
     if (!found)
         return 0;
     shown = orch_escape_str(found);
+    if (ignore && geteuid() != 0)
+        return orch_err_exit(err, ORCH_EXIT_UNENFORCEABLE, EINVAL,
+                             "'%s' is mounted beneath the workspace; only root can ignore that "
+                             "(--ignore-submounts), unmount it",
+                             shown);
+    if (ignore)
+        return 0;
     return orch_err_exit(
         err, ORCH_EXIT_USAGE, EINVAL,
         "'%s' is mounted beneath the workspace and would not be seen inside; unmount it or give "
@@ -93,7 +105,7 @@ int orch_preflight_workspace(const char *dir, const char *state, bool ignore_sub
     ORCH_AUTO_FREE char *shown = orch_escape_str(dir ? dir : ".");
     ORCH_AUTO_FREE char *real = realpath(dir ? dir : ".", NULL);
     struct stat st;
-    int r = 0;
+    int r;
 
     if (!real || stat(real, &st) < 0)
         return orch_err_exit(err, ORCH_EXIT_USAGE, errno, "workspace '%s': %s", shown, strerror(errno));
@@ -112,8 +124,7 @@ int orch_preflight_workspace(const char *dir, const char *state, bool ignore_sub
     if (orch_path_beneath(real, state))
         return orch_err_exit(err, ORCH_EXIT_USAGE, EINVAL, "workspace '%s' lies inside the state directory",
                              shown);
-    if (!ignore_submounts)
-        r = check_submounts(real, err);
+    r = check_submounts(real, ignore_submounts, err);
     if (r == 0)
         *ret = ORCH_TAKE_PTR(real);
     return r;
@@ -194,15 +205,18 @@ int orch_preflight_limits(const struct orch_profile *p, struct orch_err *err)
                          shown, key);
 }
 
+int orch_preflight_inside(struct orch_err *err)
+{
+    if (!orch_inside_sandbox())
+        return 0;
+    return orch_err_exit(err, ORCH_EXIT_UNENFORCEABLE, EPERM,
+                         "this is the inside of an orch-sandbox already: a sandbox cannot be started here");
+}
+
 int orch_preflight_host(const char *state, const char *workspace, struct orch_err *err)
 {
-    int r;
+    int r = orch_state_prepare(state, err);
 
-    if (orch_inside_sandbox())
-        return orch_err_exit(
-            err, ORCH_EXIT_UNENFORCEABLE, EPERM,
-            "this is the inside of an orch-sandbox already: a sandbox cannot be started here");
-    r = orch_state_prepare(state, err);
     if (r < 0)
         return r;
     r = orch_sandbox_probe(state, workspace, err);

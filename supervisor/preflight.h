@@ -21,8 +21,9 @@ int orch_preflight_limits(const struct orch_profile *p, struct orch_err *err);
  * exit 2. */
 int orch_preflight_plans(struct orch_run *r, struct orch_diags *d);
 int orch_preflight_all_limits(const struct orch_run *r, struct orch_err *err);
-/* Refuses to start inside a sandbox of ours, then tries the host. Exit 3; 10 when the state directory is not
- * writable. */
+/* Refuses to start inside a sandbox of ours, before anything else is looked at. Exit 3. */
+int orch_preflight_inside(struct orch_err *err);
+/* Tries the host. Exit 3; 10 when the state directory is not writable. */
 int orch_preflight_host(const char *state, const char *workspace, struct orch_err *err);
 
 /* State is never visible inside (design 8): -EINVAL + diagnostic if a rule or a tool's directory of the plan

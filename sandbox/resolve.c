@@ -1,0 +1,310 @@
+/*
+ * resolve.c - the path of a notified call as the task means it, found from outside its root. See task.h.
+ *
+ * One openat2 beneath the sandbox's root answers nearly every path. It cannot answer those that pass through
+ * /proc: there `self` would be the supervisor, and RESOLVE_IN_ROOT refuses magic links. Such paths fail in
+ * it, and are then walked component by component here, magic links included; else /proc/self/root/usr/x would
+ * be another spelling of /usr/x that nobody judges.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/vfs.h>
+
+#include "common/io.h"
+#include "sandbox/task.h"
+
+#define MAX_LINKS 40 /* as the kernel's MAXSYMLINKS */
+#define MAX_TEXT 65536
+#define MAX_STEPS 8192
+
+static char *base_of(pid_t tid, int dirfd)
+{
+    char what[32];
+
+    if (dirfd == AT_FDCWD)
+        return orch_task_link(tid, "cwd");
+    (void)snprintf(what, sizeof(what), "fd/%d", dirfd);
+    return orch_task_link(tid, what);
+}
+
+/* The path of an O_PATH descriptor as the sandbox sees it: our root is not above it, so d_path gives its own.
+ */
+static char *fd_path(int fd)
+{
+    char name[64];
+
+    (void)snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+    return orch_readlink(AT_FDCWD, name);
+}
+
+static int open_in_root(int root, const char *path, bool nofollow)
+{
+    while (*path == '/')
+        path++;
+    return orch_openat2(root, *path ? path : ".", O_PATH | O_CLOEXEC | (nofollow ? O_NOFOLLOW : 0), 0,
+                        RESOLVE_IN_ROOT);
+}
+
+static int found(int fd, struct orch_path *ret)
+{
+    struct stat st;
+
+    if (fstat(fd, &st) < 0)
+        return -errno;
+    ret->path = fd_path(fd);
+    if (!ret->path)
+        return -errno;
+    ret->exists = ret->parent = true;
+    ret->mode = st.st_mode;
+    return 0;
+}
+
+/* ---- the slow walk ---- */
+
+struct walk {
+    int root, cur; /* cur: O_PATH of the directory reached */
+    pid_t tid;
+    bool nofollow;
+    char *todo; /* what is still to be walked, without leading slashes */
+    unsigned links;
+    struct orch_path *ret;
+};
+
+static int set_todo(struct walk *w, char *text)
+{
+    size_t n = strspn(text, "/");
+
+    if (strlen(text) > MAX_TEXT) {
+        free(text);
+        return -E2BIG;
+    }
+    memmove(text, text + n, strlen(text + n) + 1);
+    free(w->todo);
+    w->todo = text;
+    return 0;
+}
+
+static int move_to(struct walk *w, int fd)
+{
+    if (fd < 0)
+        return fd;
+    (void)close(w->cur);
+    w->cur = fd;
+    return 0;
+}
+
+static int go_up(struct walk *w)
+{
+    ORCH_AUTO_FREE char *here = fd_path(w->cur), *up = here ? orch_path_normalize(here, "..") : NULL;
+
+    return up ? move_to(w, open_in_root(w->root, up, true)) : -EIO;
+}
+
+static bool on_proc(int fd)
+{
+    struct statfs fs;
+
+    return fstatfs(fd, &fs) == 0 && fs.f_type == PROC_SUPER_MAGIC;
+}
+
+/* `self` and `thread-self` of the procfs root, spelled out for the task; NULL for any other name. */
+static char *own_number(const struct walk *w, const char *name)
+{
+    ORCH_AUTO_FREE char *here = NULL;
+    bool thread = strcmp(name, "thread-self") == 0;
+    pid_t pid, tgid;
+
+    if (!thread && strcmp(name, "self") != 0)
+        return NULL;
+    here = on_proc(w->cur) ? fd_path(w->cur) : NULL;
+    if (!here || strcmp(here, "/proc") != 0)
+        return NULL;
+    pid = orch_task_own_pid(w->tid);
+    tgid = orch_task_own_pid(orch_task_tgid(w->tid));
+    return thread ? orch_xasprintf("%d/task/%d", tgid, pid) : orch_xasprintf("%d", tgid);
+}
+
+/* Puts text before what is still to be walked. */
+static int prepend(struct walk *w, const char *text, const char *rest)
+{
+    return set_todo(w, orch_xasprintf("%s%s%s", text, *rest ? "/" : "", rest));
+}
+
+/* A link with a text: walked from here, or from the root. */
+static int follow_text(struct walk *w, int link, const char *rest)
+{
+    ORCH_AUTO_FREE char *target = orch_readlink(link, "");
+
+    if (!target)
+        return -errno;
+    if (++w->links > MAX_LINKS)
+        return -ELOOP;
+    if (target[0] == '/') {
+        int r = move_to(w, fcntl(w->root, F_DUPFD_CLOEXEC, 0));
+
+        if (r < 0)
+            return -errno;
+    }
+    return prepend(w, target, rest);
+}
+
+/* Is what a magic link leads to the object that its path names in this view? If not, the task merely holds
+ * it. */
+static bool in_view(const struct walk *w, const struct stat *st, const char *path)
+{
+    ORCH_AUTO_FD int fd = path[0] == '/' ? open_in_root(w->root, path, true) : -1;
+    struct stat seen;
+
+    return fd >= 0 && fstat(fd, &seen) == 0 && seen.st_dev == st->st_dev && seen.st_ino == st->st_ino;
+}
+
+/*
+ * A magic link: opened, it is the object itself. 1 = the answer is in w->ret. A pipe, socket, memfd or a file
+ * that no path of the view leads to is something the task was given and may reopen: path NULL.
+ */
+static int follow_magic(struct walk *w, const char *name, const char *rest)
+{
+    ORCH_AUTO_FD int fd = openat(w->cur, name, O_PATH | O_CLOEXEC);
+    ORCH_AUTO_FREE char *path = NULL;
+    struct stat st;
+
+    if (fd < 0)
+        return -errno;
+    path = fd_path(fd);
+    if (!path || fstat(fd, &st) < 0)
+        return -errno;
+    if (!in_view(w, &st, path)) {
+        w->ret->exists = w->ret->parent = true;
+        return *rest ? -ENOTDIR : 1;
+    }
+    if (*rest == '\0') {
+        int r = found(fd, w->ret);
+
+        return r < 0 ? r : 1;
+    }
+    return set_todo(w, orch_xstrdup(rest)) < 0 ? -E2BIG : move_to(w, ORCH_TAKE_FD(fd));
+}
+
+/* The name is not there. 1 = the answer is in w->ret. */
+static int missing(struct walk *w, const char *name, const char *rest)
+{
+    ORCH_AUTO_FREE char *here = fd_path(w->cur);
+    ORCH_AUTO_FREE char *tail = orch_xasprintf("%s%s%s", name, *rest ? "/" : "", rest);
+
+    if (!here)
+        return -EIO;
+    w->ret->path = orch_path_normalize(here, tail);
+    w->ret->parent = rest[strspn(rest, "/")] == '\0';
+    return 1;
+}
+
+/* One component. 0 = go on, 1 = done, -errno. */
+static int step(struct walk *w)
+{
+    size_t n = strcspn(w->todo, "/");
+    ORCH_AUTO_FREE char *name = orch_xstrndup(w->todo, n), *rest = NULL, *own = NULL;
+    ORCH_AUTO_FD int fd = -1;
+    struct stat st;
+    bool last;
+
+    rest = orch_xstrdup(w->todo + n + strspn(w->todo + n, "/"));
+    last = *rest == '\0' && w->todo[n] == '\0';
+    if (strcmp(name, "..") == 0)
+        return go_up(w) < 0 ? -EIO : set_todo(w, orch_xstrdup(rest));
+    own = own_number(w, name);
+    if (own)
+        return prepend(w, own, rest);
+    fd = orch_openat2(w->cur, name, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0, 0);
+    if (fd == -ENOENT)
+        return missing(w, name, rest);
+    if (fd < 0)
+        return fd;
+    if (fstat(fd, &st) < 0)
+        return -errno;
+    if (S_ISLNK(st.st_mode) && !(last && w->nofollow))
+        return on_proc(fd) ? follow_magic(w, name, rest) : follow_text(w, fd, rest);
+    if (*rest == '\0')
+        return found(fd, w->ret) < 0 ? -EIO : 1;
+    return set_todo(w, orch_xstrdup(rest)) < 0 ? -E2BIG : move_to(w, ORCH_TAKE_FD(fd));
+}
+
+static int walk_path(int root, pid_t tid, const char *text, bool nofollow, struct orch_path *ret)
+{
+    struct walk w = {.root = root, .tid = tid, .nofollow = nofollow, .ret = ret};
+    int r;
+
+    w.cur = fcntl(root, F_DUPFD_CLOEXEC, 0);
+    if (w.cur < 0)
+        return -errno;
+    r = set_todo(&w, orch_xstrdup(text));
+    for (unsigned steps = 0; r == 0; steps++) {
+        if (steps > MAX_STEPS)
+            r = -E2BIG; /* longer than anything honest; the kernel might go on, so it is no natural failure */
+        else if (*w.todo == '\0')
+            r = found(w.cur, ret) < 0 ? -EIO : 1;
+        else
+            r = step(&w);
+    }
+    (void)close(w.cur);
+    free(w.todo);
+    return r < 0 ? r : 0;
+}
+
+/* ---- the fast way ---- */
+
+/* Cuts trailing slashes; returns the last component's start. */
+static char *last_component(char *path)
+{
+    size_t n = strlen(path);
+
+    while (n > 1 && path[n - 1] == '/')
+        path[--n] = '\0';
+    return strrchr(path, '/') + 1;
+}
+
+/* A name that is not there in a directory that is: the common answer of a search. False: walk it. */
+static bool missing_in_parent(int root, const char *text, bool nofollow, struct orch_path *ret)
+{
+    ORCH_AUTO_FREE char *copy = orch_xstrdup(text), *dir = NULL, *head = NULL;
+    ORCH_AUTO_FD int parent = -1;
+    char *leaf = last_component(copy);
+    struct stat st;
+
+    if (!*leaf || strcmp(leaf, ".") == 0 || strcmp(leaf, "..") == 0)
+        return false;
+    head = orch_xstrndup(copy, (size_t)(leaf - copy));
+    parent = open_in_root(root, head, false);
+    if (parent < 0 || on_proc(parent) || (!nofollow && fstatat(parent, leaf, &st, AT_SYMLINK_NOFOLLOW) == 0))
+        return false; /* there after all: a symlink to something missing */
+    dir = fd_path(parent);
+    if (!dir)
+        return false;
+    ret->parent = true;
+    ret->path = orch_path_normalize(dir, leaf);
+    return true;
+}
+
+int orch_task_resolve(int root, pid_t tid, int dirfd, const char *text, bool nofollow, struct orch_path *ret)
+{
+    ORCH_AUTO_FREE char *base = NULL, *full = NULL;
+    ORCH_AUTO_FD int fd = -1;
+
+    *ret = (struct orch_path){0};
+    if (text[0] != '/') {
+        base = base_of(tid, dirfd);
+        if (!base)
+            return -EBADF;
+        if (base[0] != '/')
+            return -ENOTDIR;
+    }
+    full = base ? orch_xasprintf("%s/%s", base, text) : orch_xstrdup(text);
+    fd = open_in_root(root, full, nofollow);
+    if (fd >= 0)
+        return found(fd, ret);
+    if (fd == -ENOENT && missing_in_parent(root, full, nofollow, ret))
+        return 0;
+    return walk_path(root, tid, full, nofollow, ret);
+}
