@@ -188,6 +188,7 @@ static void decide_uncovered(const struct orch_plan *p, const char *path, enum o
         ret->verdict = ORCH_DENY;
         return;
     }
+    ret->rule = ORCH_RULE_ABSENT;
     ret->verdict = ORCH_ABSENT;
 }
 

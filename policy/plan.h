@@ -115,6 +115,10 @@ enum orch_verdict {
     ORCH_ABSENT, /* not in the view: ENOENT; a denial only if the path exists on the host */
 };
 
+/* The rule of ORCH_ABSENT. Whether such a path exists on the host is for the record, not for the agent to be
+ * told. */
+#define ORCH_RULE_ABSENT "sandbox#/not-in-view"
+
 struct orch_decision {
     enum orch_verdict verdict;
     bool quiet;

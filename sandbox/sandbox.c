@@ -244,12 +244,13 @@ enum { SLOT_SOCK, SLOT_PIDFD, SLOT_LISTENER, SLOT_OUT, SLOT_ERR, SLOT_WAKE, SLOT
 static size_t fill_poll(const struct running *r, struct pollfd *p)
 {
     bool alive = !r->ended;
+    bool full = alive && r->hooks->output_full && r->hooks->output_full(r->hooks->ctx);
 
     p[SLOT_SOCK] = (struct pollfd){.fd = r->sock, .events = POLLIN};
     p[SLOT_PIDFD] = (struct pollfd){.fd = r->pidfd, .events = POLLIN};
     p[SLOT_LISTENER] = (struct pollfd){.fd = alive ? r->notify.listener : -1, .events = POLLIN};
-    p[SLOT_OUT] = (struct pollfd){.fd = r->out_fd[0], .events = POLLIN};
-    p[SLOT_ERR] = (struct pollfd){.fd = r->out_fd[1], .events = POLLIN};
+    p[SLOT_OUT] = (struct pollfd){.fd = full ? -1 : r->out_fd[0], .events = POLLIN};
+    p[SLOT_ERR] = (struct pollfd){.fd = full ? -1 : r->out_fd[1], .events = POLLIN};
     p[SLOT_WAKE] = (struct pollfd){.fd = alive ? r->hooks->wake_fd : -1, .events = POLLIN};
     return SLOT_FIXED + (alive ? orch_control_poll(&r->control, p + SLOT_FIXED) : 0);
 }

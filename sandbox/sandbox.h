@@ -120,6 +120,8 @@ struct orch_sandbox_hooks { /* any may be NULL; ctx is the first argument of eac
     /* One request line (without newline, at most 64 KiB) on /orch/control; the reply (one line) goes into
      * `reply`. */
     enum orch_next (*on_control)(void *ctx, pid_t peer, const char *line, size_t len, struct orch_buf *reply);
+    /* True: take no output from the agent for now; it waits in its pipe. Asked before each poll. */
+    bool (*output_full)(void *ctx);
     int wake_fd; /* polled for reading, never read here; on_tick is called when readable. -1 = none */
 };
 

@@ -15,9 +15,8 @@
 #include "supervisor/preflight.h"
 #include "supervisor/prompt.h"
 
-#define FOLD_MS 1000  /* repeats of denials are written at least this often */
-#define USAGE_MS 1000 /* how often the layer is measured against limits.workspace */
-#define BEAT_MS 5000  /* how much spent time a crash may lose */
+#define FOLD_MS 1000 /* repeats of denials are written at least this often */
+#define BEAT_MS 5000 /* how much spent time a crash may lose */
 
 /* ---- hooks ---- */
 
@@ -89,6 +88,8 @@ static enum orch_next on_denial(void *ctx, const struct orch_denial *d)
     }
     if (!d->quiet)
         a->run->denials++;
+    if (!d->quiet && strcmp(d->rule, ORCH_RULE_ABSENT) != 0)
+        a->control.denials++;
     return a->run->denials > a->run->wf->max_denials ? ORCH_STOP_DENIALS : ORCH_GO_ON;
 }
 
@@ -115,20 +116,9 @@ static void on_output(void *ctx, int stream, const void *p, size_t n)
         orch_attempt_fail(a, r);
 }
 
-/* An upper on disk has no quota for an ordinary user, so what it holds is measured (a small walk). */
 static bool over_workspace_limit(const struct orch_attempt *a)
 {
-    uint64_t limit = a->plan->profile->limits.workspace, bytes = 0, entries = 0;
-
-    return limit && orch_layer_usage(a->upper, &bytes, &entries) == 0 && bytes > limit;
-}
-
-static bool measure_due(struct orch_attempt *a, uint64_t now)
-{
-    if (now - a->usage_ms < USAGE_MS)
-        return false;
-    a->usage_ms = now;
-    return true;
+    return orch_usage_over(a->plan, a->upper);
 }
 
 static enum orch_next on_tick(void *ctx)
@@ -137,9 +127,16 @@ static enum orch_next on_tick(void *ctx)
 
     if (!orch_attempt_beat(a))
         return ORCH_STOP_CANCEL;
-    if (measure_due(a, orch_now_ms()) && over_workspace_limit(a))
+    if (orch_usage_due(&a->usage, a->plan, a->upper))
         return ORCH_STOP_LIMIT_WORKSPACE;
     return a->run->signals.first ? ORCH_STOP_CANCEL : ORCH_GO_ON;
+}
+
+static bool output_full(void *ctx)
+{
+    struct orch_progress *p = &((struct orch_attempt *)ctx)->run->progress;
+
+    return orch_outq_full(&p->out) || orch_outq_full(&p->err);
 }
 
 static enum orch_next on_control(void *ctx, pid_t peer, const char *line, size_t len, struct orch_buf *reply)
@@ -311,6 +308,7 @@ static void run_sandbox(struct orch_attempt *a, const struct orch_sandbox_args *
         .on_output = on_output,
         .on_tick = on_tick,
         .on_control = on_control,
+        .output_full = output_full,
         .wake_fd = a->run->signals.fd,
     };
     struct orch_err cause = {0};

@@ -8,6 +8,7 @@
 #include "supervisor/control.h"
 #include "supervisor/output.h"
 #include "supervisor/run.h"
+#include "supervisor/usage.h"
 
 struct orch_attempt {
     struct orch_run *run;
@@ -22,7 +23,8 @@ struct orch_attempt {
     struct orch_plan *plan; /* NULL for gates only */
     struct orch_control control;
     struct orch_capture out;
-    uint64_t began_ms, beat_ms, usage_ms;
+    uint64_t began_ms, beat_ms;
+    struct orch_usage usage;
     struct orch_outcome outcome;
     char detail[1200];                /* one printable sentence about the end */
     struct orch_denial_counts counts; /* of the agent, quiet ones not counted */

@@ -17,7 +17,9 @@
 #include "supervisor/audit_int.h"
 
 /* Paths may have 4 KiB each: the number of distinct keys alone would not bound the supervisor's memory. */
-#define MAX_KEY_BYTES (64u << 20)
+#define MAX_KEY_BYTES (16u << 20)
+#define MAX_TIMED_BYTES                                                                                      \
+    (8u << 20) /* of keys written again by the clock; repeats beyond wait for the scope's end */
 
 enum kind { KIND_DENIAL, KIND_EXEC, KINDS };
 
@@ -45,6 +47,7 @@ struct orch_audit {
     uint64_t beyond_exec, beyond[ORCH_AUDIT_CLASSES],
         beyond_quiet[ORCH_AUDIT_CLASSES]; /* cap reached; unwritten */
     uint64_t last_flush_ms;
+    uint64_t timed_bytes; /* of keys, in this scope */
 
     struct orch_denial_counts counts;
     uint64_t total;
@@ -366,6 +369,20 @@ static int flush_rest(struct orch_audit *a, struct orch_err *err)
     return rc;
 }
 
+/* Many distinct long keys, repeated, would fill a disk by the clock: their counts then wait in memory for the
+ * end. */
+static bool may_flush(struct orch_audit *a, bool end)
+{
+    size_t len = a->map.keys[a->dirty[a->n_dirty - 1]].len;
+
+    if (end)
+        return true;
+    if (a->timed_bytes + len > MAX_TIMED_BYTES)
+        return false;
+    a->timed_bytes += len;
+    return true;
+}
+
 int orch_audit_flush(struct orch_audit *a, uint64_t at_least_ms, struct orch_err *err)
 {
     uint64_t now = orch_now_ms();
@@ -374,7 +391,7 @@ int orch_audit_flush(struct orch_audit *a, uint64_t at_least_ms, struct orch_err
     if (at_least_ms > 0 && now - a->last_flush_ms < at_least_ms)
         return 0;
     a->last_flush_ms = now;
-    while (rc == 0 && a->n_dirty > 0) {
+    while (rc == 0 && a->n_dirty > 0 && may_flush(a, at_least_ms == 0)) {
         rc = flush_fold(a, a->dirty[a->n_dirty - 1], err);
         if (rc == 0)
             a->n_dirty--;
@@ -398,6 +415,7 @@ int orch_audit_scope(struct orch_audit *a, const char *phase, unsigned attempt, 
     orch_audit_map_fini(&a->map);
     a->n_dirty = 0;
     memset(a->distinct, 0, sizeof(a->distinct));
+    a->timed_bytes = 0;
     a->counts = (struct orch_denial_counts){0};
     set_str(&a->phase, phase);
     set_str(&a->gate, gate);

@@ -272,7 +272,8 @@ static void suggest_syscall(struct orch_buf *out, const struct row *r)
  * one can. */
 static bool is_own_place(const char *rule)
 {
-    return rule && strncmp(rule, "sandbox#/", 9) == 0 && strcmp(rule, "sandbox#/view") != 0;
+    return rule && strncmp(rule, "sandbox#/", 9) == 0 && strcmp(rule, "sandbox#/view") != 0 &&
+           strcmp(rule, ORCH_RULE_ABSENT) != 0;
 }
 
 /*

@@ -86,6 +86,7 @@ static int conclude(struct orch_run *r, int k, struct orch_err *err)
     int code = k;
 
     orch_progress_phase(&r->progress, NULL, 0);
+    r->progress.out.hurry = r->progress.err.hurry = r->signals.first != 0;
     orch_outq_drain(&r->progress.out);
     orch_outq_drain(&r->progress.err);
     if (k < 0 && err->errnum == 0)

@@ -27,6 +27,7 @@ struct orch_control {
     uint64_t began_ms, wall_ms;
     struct orch_audit *audit;
     struct orch_progress *progress; /* may be NULL */
+    uint64_t denials; /* so far, as far as the agent may know: none that tells what exists on the host */
     unsigned requests;
     /* A refused request; ctx is its first argument. */
     enum orch_next (*on_denial)(void *ctx, const struct orch_denial *d);

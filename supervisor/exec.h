@@ -12,6 +12,7 @@
 #include "supervisor/outq.h"
 #include "supervisor/output.h"
 #include "supervisor/signals.h"
+#include "supervisor/usage.h"
 
 struct orch_exec {
     const struct orch_options *opt;
@@ -24,6 +25,7 @@ struct orch_exec {
     struct orch_buf fingerprint; /* with --apply: the workspace before */
     char *dir, *upper;           /* the throw-away layer; dir NULL = none made */
     struct orch_outq out[2];
+    struct orch_usage usage;
     bool escape[2]; /* the stream is a terminal */
     struct orch_capture capture;
     struct orch_outcome outcome;

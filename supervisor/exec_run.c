@@ -57,6 +57,15 @@ static void show_line(void *ctx, int stream, const char *line, size_t n)
     orch_outq_add(&e->out[stream == 2], b.data, b.len);
 }
 
+static bool output_full(void *ctx)
+{
+    struct orch_exec *e = ctx;
+
+    orch_outq_pump(&e->out[0]);
+    orch_outq_pump(&e->out[1]);
+    return orch_outq_full(&e->out[0]) || orch_outq_full(&e->out[1]);
+}
+
 static enum orch_next on_tick(void *ctx)
 {
     struct orch_exec *e = ctx;
@@ -66,6 +75,8 @@ static enum orch_next on_tick(void *ctx)
     orch_outq_pump(&e->out[1]);
     if (e->failed || check(e, orch_audit_flush(e->audit, FOLD_MS, &e->err)) != ORCH_GO_ON)
         return ORCH_STOP_CANCEL;
+    if (e->upper && orch_usage_due(&e->usage, e->plan, e->upper))
+        return ORCH_STOP_LIMIT_WORKSPACE;
     /* Nobody reads any more: without us in between the command would have got SIGPIPE. */
     return e->signals.first || e->out[0].dead || e->out[1].dead ? ORCH_STOP_CANCEL : ORCH_GO_ON;
 }
@@ -139,17 +150,19 @@ static int run(struct orch_exec *e, const char *scaffold, struct orch_err *err)
         .on_exec = on_exec,
         .on_output = on_output,
         .on_tick = on_tick,
+        .output_full = output_full,
         .wake_fd = e->signals.fd,
     };
     int r;
 
     for (int i = 0; i < 2; i++) {
-        e->out[i] = (struct orch_outq){.fd = i + 1};
+        e->out[i] = (struct orch_outq){.fd = i + 1, .wake_fd = e->signals.fd};
         e->escape[i] = isatty(i + 1);
     }
     e->capture = (struct orch_capture){.log = {-1, -1}, .show = show_line, .ctx = e};
     r = orch_sandbox_run(&args, &hooks, &e->outcome, err);
     (void)orch_capture_end(&e->capture, &(struct orch_err){0});
+    e->out[0].hurry = e->out[1].hurry = e->signals.first != 0 || e->outcome.end == ORCH_END_LIMIT;
     orch_outq_fini(&e->out[0]);
     orch_outq_fini(&e->out[1]);
     return r;

@@ -6,8 +6,8 @@
 #include <poll.h>
 #include <string.h>
 
-#define QUEUE_MAX (64u << 20) /* beyond it the reader decides the pace: memory is bounded */
-#define TTY_CHUNK 256u        /* n_tty reports POLLOUT with little room */
+#define QUEUE_MAX (8u << 20) /* beyond it the reader decides the pace: memory is bounded */
+#define TTY_CHUNK 256u       /* n_tty reports POLLOUT with little room */
 
 /* Writes one piece if the reader takes it within timeout_ms; false when nothing moved. */
 static bool write_piece(struct orch_outq *q, int timeout_ms)
@@ -48,10 +48,30 @@ void orch_outq_pump(struct orch_outq *q)
     settle(q);
 }
 
+bool orch_outq_full(const struct orch_outq *q)
+{
+    return !q->dead && q->buf.len - q->done > QUEUE_MAX;
+}
+
+/* Waits for the reader, but not against the operator's will. */
+static bool reader_comes(struct orch_outq *q)
+{
+    struct pollfd p[2] = {{.fd = q->fd, .events = POLLOUT}, {.fd = q->wake_fd, .events = POLLIN}};
+    int n = poll(p, 2, q->hurry ? 1000 : -1);
+
+    if (n < 0)
+        return errno == EINTR;
+    return n > 0 && !(p[1].revents & POLLIN);
+}
+
 void orch_outq_drain(struct orch_outq *q)
 {
-    while (!q->dead && q->done < q->buf.len)
-        (void)write_piece(q, -1);
+    while (!q->dead && q->done < q->buf.len) {
+        if (reader_comes(q))
+            (void)write_piece(q, 0);
+        else
+            q->dead = true;
+    }
     settle(q);
 }
 
@@ -62,10 +82,7 @@ void orch_outq_add(struct orch_outq *q, const void *p, size_t n)
     if (q->chunk == 0)
         q->chunk = isatty(q->fd) ? TTY_CHUNK : PIPE_BUF;
     orch_buf_add(&q->buf, p, n);
-    if (q->buf.len - q->done > QUEUE_MAX)
-        orch_outq_drain(q);
-    else
-        orch_outq_pump(q);
+    orch_outq_pump(q);
 }
 
 void orch_outq_fini(struct orch_outq *q)

@@ -16,9 +16,14 @@ struct orch_outq {
     size_t done;  /* bytes of buf written already */
     size_t chunk; /* set on first use: what one write may hold without blocking after POLLOUT */
     bool dead;
+    bool hurry;  /* the caller was asked to end: a reader that takes nothing for a second is given up */
+    int wake_fd; /* borrowed signalfd, -1 = none: readable while draining = give up */
 };
 
 void orch_outq_add(struct orch_outq *q, const void *p, size_t n);
+/* More is queued than should be: take no more from the source until pumped (orch_sandbox_hooks.output_full).
+ */
+bool orch_outq_full(const struct orch_outq *q);
 void orch_outq_pump(struct orch_outq *q);
 void orch_outq_drain(struct orch_outq *q);
 void orch_outq_fini(struct orch_outq *q); /* drains */

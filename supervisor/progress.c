@@ -16,8 +16,10 @@ void orch_progress_init(struct orch_progress *p, bool json, bool quiet)
 {
     const char *term = getenv("TERM");
 
-    *p = (struct orch_progress){
-        .json = json, .quiet = quiet, .out.fd = STDOUT_FILENO, .err.fd = STDERR_FILENO};
+    *p = (struct orch_progress){.json = json,
+                                .quiet = quiet,
+                                .out = {.fd = STDOUT_FILENO, .wake_fd = -1},
+                                .err = {.fd = STDERR_FILENO, .wake_fd = -1}};
     p->live = !json && !quiet && isatty(STDERR_FILENO) && !(term && strcmp(term, "dumb") == 0);
 }
 

@@ -60,16 +60,24 @@ static void quote_gates(struct orch_buf *out, const struct orch_verdict_record *
     }
 }
 
+/* That a path outside the view was asked for is on record; to tell the agent would tell it what exists on the
+ * host. */
+static bool may_tell(const struct orch_denied *d)
+{
+    return strcmp(d->rule, ORCH_RULE_ABSENT) != 0;
+}
+
 static void quote_denied(struct orch_buf *out, const struct orch_verdict_record *v)
 {
     for (size_t i = 0; i < v->n_denied && i < FEEDBACK_DENIED; i++) {
         const struct orch_denied *d = &v->denied[i];
 
-        quote_line(out, "denied %" PRIu64 "x: %s %s %s %s", d->count, d->class_name, d->syscall, d->access,
-                   d->path);
+        if (may_tell(d))
+            quote_line(out, "denied %" PRIu64 "x: %s %s %s %s", d->count, d->class_name, d->syscall,
+                       d->access, d->path);
     }
     if (v->n_denied > FEEDBACK_DENIED)
-        quote_line(out, "... and %zu more kinds of denial", v->n_denied - FEEDBACK_DENIED);
+        quote_line(out, "... and more kinds of denial");
 }
 
 static void quote_allowed(struct orch_buf *out, const struct orch_plan *plan)
@@ -217,6 +225,8 @@ static void feedback_failure(struct orch_jw *w, const struct orch_run *r, const 
     orch_jw_end(w, ']');
     orch_jw_arr(w, "denials");
     for (size_t i = 0; i < v->n_denied; i++) {
+        if (!may_tell(&v->denied[i]))
+            continue;
         orch_jw_obj(w, NULL);
         orch_jw_str(w, "class", v->denied[i].class_name);
         orch_jw_str(w, "syscall", v->denied[i].syscall);
