@@ -55,7 +55,9 @@ struct orch_plan_args {
     const char *phase;                  /* for ${phase}; "exec" for exec, the gate's name for gates */
     const char *base_dir;               /* folder that a command[0] with a slash is relative to */
     const struct orch_strv *command;    /* not yet expanded */
-    const struct orch_env_pair *env;    /* agent's own, added last */
+    const char *where_file,
+        *where_pointer; /* the document and place that name the command, for diagnostics; may be NULL */
+    const struct orch_env_pair *env; /* agent's own, added last */
     size_t n_env;
     const struct orch_strv *pass_env; /* names added to the profile's */
     const char *prompt_text;          /* for ${ORCH_PROMPT_TEXT}; NULL = empty */

@@ -131,9 +131,25 @@ static bool is_workspace_program(const struct orch_plan *p, const char *path)
     return path[0] == '/' && orch_path_beneath(path, p->workspace);
 }
 
+/* What is wrong with the command itself (a tool has a place of its own) is said at the place that names it.
+ */
+static void place_command_errors(struct orch_diags *d, size_t first, const struct orch_plan_args *a)
+{
+    for (size_t i = first; a->where_file && i < d->n; i++) {
+        struct orch_diag *diag = &d->v[i];
+
+        if (diag->line || diag->pointer)
+            continue;
+        free(diag->file);
+        diag->file = orch_xstrdup(a->where_file);
+        diag->pointer = a->where_pointer ? orch_xstrdup(a->where_pointer) : NULL;
+    }
+}
+
 int plan_add_command(struct orch_plan *p, const struct orch_plan_args *a, struct orch_diags *d)
 {
     ORCH_AUTO_FREE char *command = NULL, *absolute = NULL;
+    size_t first;
     int r;
 
     for (size_t i = 0; i < a->command->n; i++)
@@ -148,10 +164,13 @@ int plan_add_command(struct orch_plan *p, const struct orch_plan_args *a, struct
         if (is_workspace_program(p, absolute) && strncmp(a->command->v[0], "${workspace}", 12) == 0)
             p->program = orch_xstrdup(absolute);
     }
+    first = d->n;
     r = orch_tools_resolve(p->profile, p->program ? NULL : (absolute ? absolute : command), &p->closure,
                            p->program ? NULL : &p->program, d);
-    if (r < 0)
+    if (r < 0) {
+        place_command_errors(d, first, a);
         return r;
+    }
     for (size_t i = 0; i < p->closure.n; i++)
         if (p->closure.v[i].kind == ORCH_CLOSURE_LINK && !orch_strv_has(&p->links, p->closure.v[i].path))
             orch_strv_add(&p->links, p->closure.v[i].path);

@@ -4,12 +4,33 @@
  */
 #include <errno.h>
 #include <fts.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "common/escape.h"
 #include "common/io.h"
 #include "policy/plan_int.h"
+
+/* At the rule's own place in its document. */
+static void rule_error(struct orch_diags *d, const struct orch_fs_rule *rule, const char *fmt, ...)
+    ORCH_PRINTF(3, 4);
+
+static void rule_error(struct orch_diags *d, const struct orch_fs_rule *rule, const char *fmt, ...)
+{
+    const char *hash = strrchr(rule->origin, '#');
+    ORCH_AUTO_FREE char *file =
+        orch_xstrndup(rule->origin, hash ? (size_t)(hash - rule->origin) : strlen(rule->origin));
+    ORCH_AUTO_FREE char *msg = NULL;
+    va_list ap;
+
+    va_start(ap, fmt);
+    if (vasprintf(&msg, fmt, ap) < 0)
+        msg = NULL;
+    va_end(ap);
+    orch_diags_add(d, file, rule->line, rule->col, hash ? hash + 1 : NULL, "%s", msg ? msg : fmt);
+}
 
 static const char *variable_value(const char *name, size_t n, const struct orch_plan_args *a)
 {
@@ -117,8 +138,8 @@ static int check_live_objects(const struct orch_fs_rule *rule, const char *real,
 
     if (!found)
         return 0;
-    orch_diags_add(
-        d, rule->origin, 0, 0, NULL,
+    rule_error(
+        d, rule,
         "%s is a socket or FIFO of the host in a directory that is to be writable; name a narrower directory",
         found);
     return -EINVAL;
@@ -135,8 +156,7 @@ static int add_host_rule(struct orch_plan *p, const struct orch_fs_rule *rule, c
     if (!real && rule->access != ORCH_ACCESS_NONE) {
         if (!rule->required && (errno == ENOENT || errno == ENOTDIR))
             return 0;
-        orch_diags_add(d, rule->origin, 0, 0, NULL, "%s: %s; create it, or say \"required\": false", shown,
-                       strerror(errno));
+        rule_error(d, rule, "%s: %s; create it, or say \"required\": false", shown, strerror(errno));
         return -EINVAL;
     }
     if (!real)
@@ -144,9 +164,9 @@ static int add_host_rule(struct orch_plan *p, const struct orch_fs_rule *rule, c
     if (stat(real, &st) < 0)
         st.st_mode = 0; /* a none rule for what is not there: still a rule for records */
     if (st.st_mode && !S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode) && rule->access != ORCH_ACCESS_NONE) {
-        orch_diags_add(
-            d, rule->origin, 0, 0, NULL,
-            "%s is a socket, FIFO or device of the host; a sandbox shows only files and directories", shown);
+        rule_error(d, rule,
+                   "%s is a socket, FIFO or device of the host; a sandbox shows only files and directories",
+                   shown);
         return -EINVAL;
     }
     if (S_ISDIR(st.st_mode) && check_live_objects(rule, real, d) < 0)
@@ -205,7 +225,7 @@ static int check_workspace_parents(const struct orch_plan *p, const struct orch_
         if (!prefix || lstat(prefix, &st) < 0 || !S_ISLNK(st.st_mode))
             continue;
         ORCH_AUTO_FREE char *shown = orch_escape_str(prefix);
-        orch_diags_add(d, rule->origin, 0, 0, NULL, "%s is a symlink: name the path that it leads to", shown);
+        rule_error(d, rule, "%s is a symlink: name the path that it leads to", shown);
         return -EINVAL;
     }
     return 0;
@@ -231,8 +251,7 @@ static int add_rule(struct orch_plan *p, const struct orch_plan_args *a, const s
     }
     path = plan_expand_path(rule->path, a);
     if (strcmp(path, "/") == 0) {
-        orch_diags_add(d, rule->origin, 0, 0, NULL,
-                       "the root directory cannot be shown as a whole; name what is needed");
+        rule_error(d, rule, "the root directory cannot be shown as a whole; name what is needed");
         return -EINVAL;
     }
     if (set_own_place(p, rule, path))
@@ -245,8 +264,7 @@ static int add_rule(struct orch_plan *p, const struct orch_plan_args *a, const s
         const struct orch_place *q = &p->places[i];
 
         if (q->kind >= ORCH_PLACE_HOME && orch_path_beneath(path, q->path)) {
-            orch_diags_add(d, rule->origin, 0, 0, NULL,
-                           "%s lies in the sandbox's own %s, which has no host paths", path, q->path);
+            rule_error(d, rule, "%s lies in the sandbox's own %s, which has no host paths", path, q->path);
             return -EINVAL;
         }
     }
@@ -310,11 +328,28 @@ static void add_root_links(struct orch_plan *p)
     }
 }
 
+/* A workspace in /dev/shm or /proc would be covered by the sandbox's own. */
+static int check_workspace_place(const struct orch_plan *p, struct orch_diags *d)
+{
+    for (size_t i = 0; i < p->n_places; i++) {
+        const struct orch_place *q = &p->places[i];
+        bool covers = q->kind == ORCH_PLACE_PROC || q->kind == ORCH_PLACE_DEV || q->kind == ORCH_PLACE_ORCH;
+
+        if (!covers || !orch_path_beneath(p->workspace, q->path))
+            continue;
+        orch_diags_add(d, p->workspace, 0, 0, NULL,
+                       "a workspace cannot lie in %s: the sandbox has its own there", q->path);
+        return -EINVAL;
+    }
+    return 0;
+}
+
 int plan_add_rules(struct orch_plan *p, const struct orch_plan_args *a, struct orch_diags *d)
 {
     int first = 0;
 
     add_own_places(p, a);
+    first = check_workspace_place(p, d);
     for (size_t i = 0; i < p->profile->n_fs; i++) {
         int r = add_rule(p, a, &p->profile->fs[i], d);
 

@@ -26,10 +26,11 @@ struct orch_fs_rule {
     bool anywhere; /* written as ${workspace}/<double star>/NAME: every NAME at any depth (also the top) of
                       the workspace */
     enum orch_access access;
-    bool required; /* default true: outside the workspace a missing path is an error */
-    bool scratch;  /* private, fresh per attempt, in no layer */
-    bool quiet;    /* recorded, but counts neither for strict nor for max_denials */
-    char *origin;  /* "base#/filesystem/0": document and JSON pointer, used as `rule` of denials */
+    bool required;      /* default true: outside the workspace a missing path is an error */
+    bool scratch;       /* private, fresh per attempt, in no layer */
+    bool quiet;         /* recorded, but counts neither for strict nor for max_denials */
+    char *origin;       /* "base#/filesystem/0": document and JSON pointer, used as `rule` of denials */
+    unsigned line, col; /* where written, for diagnostics of the compiler */
 };
 
 struct orch_tool {

@@ -195,6 +195,7 @@ static void read_rule(const struct orch_rd *rd, const cJSON *list, const cJSON *
         return;
     }
     r.origin = orch_prof_origin(rd, node);
+    orch_json_pos(rd->doc, node, &r.line, &r.col);
     *orch_prof_add_fs(p) = r;
 }
 

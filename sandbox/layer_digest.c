@@ -278,7 +278,7 @@ int orch_layer_usage(const char *upper, uint64_t *ret_bytes, uint64_t *ret_entri
 {
     ORCH_AUTO_FD int fd = open_upper(upper);
     struct usage u = {0};
-    int r = fd < 0 ? fd : orch_walk(fd, ORCH_WALK_LIVE, count_entry, &u, NULL);
+    int r = fd < 0 ? fd : orch_walk(fd, ORCH_WALK_LIVE | ORCH_WALK_OPEN, count_entry, &u, NULL);
 
     if (r < 0 && r != -ENOENT)
         return r;

@@ -72,6 +72,7 @@ struct orch_walk_entry {
 };
 typedef int (*orch_walk_fn)(const struct orch_walk_entry *e, void *ctx, struct orch_err *err);
 #define ORCH_WALK_ROOT 1u /* the root is an entry too */
+#define ORCH_WALK_OPEN 4u /* with LIVE: what cannot be read is an error all the same */
 #define ORCH_WALK_LIVE 2u /* what vanishes or cannot be read is skipped: the tree is in use */
 /*
  * Calls fn for every entry of the tree, directory by directory, in an order that depends on the names alone.

@@ -264,7 +264,9 @@ struct walk {
 
 static bool tolerable(const struct walk *w, int r)
 {
-    return (w->flags & ORCH_WALK_LIVE) && (r == -ENOENT || r == -ENOTDIR || r == -ELOOP || r == -EACCES);
+    if (r == -EACCES)
+        return (w->flags & ORCH_WALK_LIVE) && !(w->flags & ORCH_WALK_OPEN);
+    return (w->flags & ORCH_WALK_LIVE) && (r == -ENOENT || r == -ENOTDIR || r == -ELOOP);
 }
 
 static int walk_name(struct walk *w, int fd, size_t node, struct orch_buf *path, const char *name,

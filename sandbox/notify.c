@@ -31,6 +31,7 @@ struct judged {
     const struct orch_call *call;
     int errnum;       /* > 0: refuse with it; 0: continue */
     bool denial;      /* put it on record */
+    bool kills;       /* and end the process */
     bool host_lookup; /* a denial only if the path exists on the host, looked up after the reply */
     struct orch_denial d;
     struct orch_buf text, text2; /* as given by the task */
@@ -433,13 +434,15 @@ static void judge_watched(struct judged *j)
     deny(j, ORCH_CLASS_SYSCALL, EPERM, "sandbox#/calls");
 }
 
-/* The task's own number stays taken while its notification is pending, so a kill here cannot hit another
- * process. */
-static void kill_task(struct judged *j)
+/* Refused, and the end of the process: later, because who it is must be read first (orch_notify_serve). */
+static void condemn(struct judged *j, const char *rule)
 {
-    (void)kill((pid_t)j->req->pid, SIGKILL);
+    const struct seccomp_data *d = &j->req->data;
+
+    deny(j, ORCH_CLASS_SYSCALL, EPERM, rule);
+    j->kills = true;
     j->d.action = "kill";
-    j->d.detail = j->req->data.arch != 0xc000003e || (j->req->data.nr & 0x40000000) ? "foreign ABI" : NULL;
+    j->d.detail = d->arch != 0xc000003e || (d->nr & 0x40000000) ? "foreign ABI" : NULL;
 }
 
 static void judge(struct judged *j)
@@ -466,8 +469,7 @@ static void judge(struct judged *j)
         j->n->fakes++;
         return;
     case ORCH_SC_KILL:
-        deny(j, ORCH_CLASS_SYSCALL, EPERM, a.origin);
-        kill_task(j);
+        condemn(j, a.origin);
         return;
     case ORCH_SC_REFUSE:
         deny(j, ORCH_CLASS_SYSCALL, a.errnum ? a.errnum : EPERM, a.origin);
@@ -527,9 +529,10 @@ enum orch_next orch_notify_serve(struct orch_notify *n)
         exe = orch_task_exe((pid_t)n->req->pid);
         comm = orch_task_comm((pid_t)n->req->pid);
     }
-    if (ioctl(n->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &n->req->id) < 0 &&
-        !(j.denial && j.d.action && j.d.action[0] == 'k'))
+    if (ioctl(n->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &n->req->id) < 0)
         j.denial = false; /* gone: what was read may be another task's */
+    else if (j.kills) /* its number stays taken while its notification is pending: this hits nobody else */
+        (void)kill((pid_t)n->req->pid, SIGKILL);
     reply(&j);
     next = record(&j, exe, comm, tgid);
     orch_buf_fini(&j.text);

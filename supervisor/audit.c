@@ -289,7 +289,7 @@ int orch_audit_denial(struct orch_audit *a, const struct orch_denial *d, struct 
 
     if ((unsigned)d->class >= ORCH_AUDIT_CLASSES)
         return orch_err_set(err, EINVAL, "audit log: unknown class of denial");
-    if (!d->syscall && d->nr >= 0) {
+    if (!d->syscall && d->nr != -1) { /* -16 is a number to be recorded too */
         (void)snprintf(number, sizeof(number), "#%d", d->nr);
         named.syscall = number;
     }

@@ -26,7 +26,10 @@ int orch_run_compile(const struct orch_run *r, size_t phase, const char *prompt,
                      struct orch_plan **ret, struct orch_diags *d)
 {
     const struct orch_phase *p = &r->wf->phases[phase];
+    ORCH_AUTO_FREE char *pointer = orch_xasprintf("/phases/%zu (its agent's command)", phase);
     const struct orch_plan_args a = {
+        .where_file = r->wf->file,
+        .where_pointer = pointer,
         .profile = p->profile,
         .workspace = r->workspace,
         .phase = p->name,
@@ -55,6 +58,8 @@ static int try_gate(const struct orch_run *r, const struct orch_gate *g, struct 
 
     if (g->type == ORCH_GATE_COMMAND) {
         const struct orch_plan_args a = {
+            .where_file = r->wf->file,
+            .where_pointer = g->origin,
             .profile = g->profile,
             .workspace = r->workspace,
             .phase = g->name,

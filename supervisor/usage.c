@@ -11,7 +11,10 @@ bool orch_usage_over(const struct orch_plan *plan, const char *upper)
 {
     uint64_t limit = plan->profile->limits.workspace, bytes = 0, entries = 0;
 
-    return limit && orch_layer_usage(upper, &bytes, &entries) == 0 && bytes > limit;
+    if (!limit)
+        return false;
+    /* A directory that is shut to us could hide any amount; its layer could not be sealed either. */
+    return orch_layer_usage(upper, &bytes, &entries) < 0 || bytes > limit;
 }
 
 bool orch_usage_due(struct orch_usage *u, const struct orch_plan *plan, const char *upper)

@@ -1,5 +1,5 @@
 #!/bin/sh
-# make check: lints, then the unit, command line and acceptance tests as the caller; as root a second time as an ordinary
+# make check: lints, then the unit, command line, acceptance and red team tests as the caller; as root a second time as an ordinary
 # user. The last line is "N passed, N failed"; the exit status is 0 only without a failure and with at least one pass.
 set -eu
 cd "$(dirname "$0")/../.."
@@ -52,7 +52,7 @@ fi
 
 echo "tests as $(id -un 2>/dev/null || id -u)"
 rc=0
-ORCH_COUNTS=$tmp/counts tests/lib/suite.sh unit cli acceptance || rc=$?
+ORCH_COUNTS=$tmp/counts tests/lib/suite.sh unit cli acceptance redteam || rc=$?
 add "$rc"
 
 if [ "$(id -u)" -eq 0 ]; then
@@ -64,7 +64,7 @@ if [ "$(id -u)" -eq 0 ]; then
     chown "$uid" "$tmp/share"
     rc=0
     (cd "$tree" && ORCH_COUNTS=$tmp/share/counts "$tree/tests/lib/as-user.sh" "$tree/tests/lib/suite.sh" \
-        unit cli acceptance) || rc=$?
+        unit cli acceptance redteam) || rc=$?
     if [ -f "$tmp/share/counts" ]; then
         cp "$tmp/share/counts" "$tmp/counts"
     fi

@@ -14,17 +14,19 @@
 # journal FILTER, audit FILTER       jq over the run's records
 # attempts            "PHASE.N PHASE.N ..." in the order in which they began
 # output_of PHASE.N   what the agent printed
+# refute COMMAND...   fails if the command succeeds ("! COMMAND" fails no test)
 # wait_until COMMAND...              until it succeeds, ten seconds at most
 
 # shellcheck source-path=SCRIPTDIR source=common.bash
 . "$(dirname "${BASH_SOURCE[0]}")/common.bash"
 
 runs_setup() {
-    need userns
-    need overlay-userxattr
-    need seccomp-notify
-    need landlock
-    need jq
+    local feature
+    # Tried once for all tests of a file.
+    for feature in userns overlay-userxattr seccomp-notify landlock jq; do
+        [ -e "$BATS_FILE_TMPDIR/$feature" ] || need "$feature"
+        : >"$BATS_FILE_TMPDIR/$feature"
+    done
     orch_setup
     FLOW=$T/flow
     mkdir "$FLOW"
@@ -67,6 +69,7 @@ drive() {
 
 start() {
     "$ORCH" run --workspace "$WS" --state "$STATE" --run-id "$RUN" "$@" "$FLOW/workflow.json" >"$T/out" 2>&1 </dev/null 3>&- &
+    # shellcheck disable=SC2034 # for the test
     supervisor=$!
 }
 
@@ -114,6 +117,10 @@ verdict() {
 
 output_of() {
     cat "$STATE/runs/$RUN/logs/$1.out"
+}
+
+refute() {
+    ! "$@" || { echo "succeeded: $*"; return 1; }
 }
 
 wait_until() {

@@ -58,7 +58,7 @@ orch_next_run() {
 
 # Prints what a failed test has to be understood with.
 orch_say() {
-    printf '%s\n' "status $status" "$output"
+    printf '%s\n' "status $status" "${output: -$((${#output} < 20000 ? ${#output} : 20000))}"
 }
 
 orch_run() {
@@ -66,6 +66,7 @@ orch_run() {
     orch_next_run
     began=${EPOCHREALTIME/[.,]/}
     run timeout -k 5 60 "$ORCH" run --workspace "$WS" --state "$STATE" --run-id "$RUN" "$@" "$W/workflow.json" 3>&-
+    # shellcheck disable=SC2034 # for tests
     took=$(((${EPOCHREALTIME/[.,]/} - began) / 1000))
     orch_say
 }
