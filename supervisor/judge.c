@@ -502,6 +502,15 @@ static void show_verdict(struct orch_attempt *a)
     orch_progress_end(p, &w);
 }
 
+/* The overlay's own scratch holds a directory of mode 0, over which anybody who copies or removes the run
+ * would stumble. */
+static void drop_work(const struct orch_attempt *a)
+{
+    ORCH_AUTO_FREE char *work = orch_xasprintf("%s/work", a->dir);
+
+    (void)orch_rm_rf(AT_FDCWD, work);
+}
+
 static int judge_steps(struct judge *j, struct orch_err *err)
 {
     struct orch_attempt *a = j->a;
@@ -510,6 +519,7 @@ static int judge_steps(struct judge *j, struct orch_err *err)
     if (r < 0)
         return orch_err_exit(err, ORCH_EXIT_STATE, -r, "the layer of %s cannot be written to disk: %s",
                              a->name, strerror(-r));
+    drop_work(a);
     begin_verdict(a);
     r = audit_end(a, err);
     if (r < 0)
