@@ -24,8 +24,8 @@ static int make_owned_dir(const char *path)
 }
 
 /* The step that failed, in words that say what to do. */
-static int explain(const struct orch_outcome *o, const char *state_dir, const char *workspace,
-                   struct orch_err *err)
+int orch_sandbox_explain(const struct orch_outcome *o, const char *state_dir, const char *workspace,
+                         struct orch_err *err)
 {
     const char *step = o->setup.step;
 
@@ -63,7 +63,7 @@ static int run_probe(const struct orch_plan *plan, const char *layer_dir, const 
     if (out.end == ORCH_END_EXIT && out.status == 0)
         return 0;
     if (out.end == ORCH_END_SETUP)
-        return explain(&out, state_dir, workspace, err);
+        return orch_sandbox_explain(&out, state_dir, workspace, err);
     return orch_err_exit(err, 3, EIO, "the probe of this host ended by %s %d instead of a clean exit",
                          orch_end_name(out.end), out.status);
 }

@@ -137,6 +137,11 @@ int orch_sandbox_run(const struct orch_sandbox_args *a, const struct orch_sandbo
 uid_t orch_agent_uid(void);
 gid_t orch_agent_gid(void);
 
+/* A failed set-up (end = ORCH_END_SETUP, not exec_failed) in words that say what to do. Returns -errno, exit
+ * code 3. */
+int orch_sandbox_explain(const struct orch_outcome *o, const char *state_dir, const char *workspace,
+                         struct orch_err *err);
+
 /*
  * Tries, in a throw-away child, what the full tier needs (namespaces, overlay with the given layer directory
  * and workspace, Landlock, notification). -EPERM etc. + err with exit code 3, the reason and the fix.

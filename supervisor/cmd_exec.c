@@ -182,7 +182,7 @@ static int prepare(struct orch_exec *e, struct orch_err *err)
     if (r == 0)
         r = compile(e, err);
     if (r == 0)
-        r = orch_preflight_host(e->state, e->workspace, err);
+        r = orch_state_prepare(e->state, err); /* no probe: this one sandbox is its own */
     if (r == 0)
         r = orch_signals_open(&e->signals, err);
     if (r == 0)

@@ -143,10 +143,14 @@ static int setup_status(const struct orch_exec *e)
 {
     const struct orch_outcome *o = &e->outcome;
     ORCH_AUTO_FREE char *path = orch_escape_str(o->setup.path);
+    struct orch_err why = {0};
 
-    (void)fprintf(stderr, "orch-sandbox: %s %s: %s\n", o->setup.step, path, strerror(o->setup.errnum));
-    if (!o->setup.exec_failed)
+    if (!o->setup.exec_failed) {
+        (void)orch_sandbox_explain(o, e->state, e->workspace, &why);
+        (void)fprintf(stderr, "orch-sandbox: %s\n", why.msg);
         return ORCH_EXIT_EXEC_FAILED;
+    }
+    (void)fprintf(stderr, "orch-sandbox: %s %s: %s\n", o->setup.step, path, strerror(o->setup.errnum));
     return o->setup.errnum == ENOENT ? ORCH_EXIT_EXEC_NOTFOUND : ORCH_EXIT_EXEC_REFUSED;
 }
 
