@@ -103,9 +103,22 @@ static int make_stack_dir(const struct orch_gate_ctx *c, struct stack *s, struct
     return k < 0 ? k : make_sub(c, s->dir, "work", &work, err);
 }
 
+/* What is given as a directory means what is in it, too: "tests" protects no less than its every file. */
+static void with_contents(const struct orch_strv *globs, struct orch_strv *ret)
+{
+    for (size_t i = 0; i < globs->n; i++) {
+        size_t n = strlen(globs->v[i]);
+
+        orch_strv_add(ret, globs->v[i]);
+        if (n < 2 || strcmp(globs->v[i] + n - 2, "**") != 0)
+            orch_strv_add_take(ret, orch_xasprintf("%s/**", globs->v[i]));
+    }
+}
+
 static int add_restore(const struct orch_gate *g, const struct orch_gate_ctx *c, struct stack *s,
                        struct orch_err *err)
 {
+    ORCH_AUTO(orch_strv_fini) struct orch_strv globs = {0};
     int k;
 
     if (!g->restore.n)
@@ -113,8 +126,9 @@ static int add_restore(const struct orch_gate *g, const struct orch_gate_ctx *c,
     k = make_sub(c, s->dir, "restore", &s->restore, err);
     if (k < 0)
         return k;
+    with_contents(&g->restore, &globs);
     orch_strv_add(&s->layers, s->restore);
-    return orch_layer_restore(c->view, c->base, &g->restore, s->restore, layer_uid(c), layer_gid(c), err);
+    return orch_layer_restore(c->view, c->base, &globs, s->restore, layer_uid(c), layer_gid(c), err);
 }
 
 /* Builds everything beneath the throw-away layer. 0 or -errno + err; stack_fini is due in any case. */
@@ -147,12 +161,14 @@ static void stack_fini(struct stack *s)
     free(s->scaffold);
 }
 
-static uint64_t wall_limit(const struct orch_gate *g)
+static uint64_t wall_limit(const struct orch_gate *g, const struct orch_gate_ctx *c)
 {
     uint64_t wall = g->timeout_ms ? g->timeout_ms : DEFAULT_WALL_MS;
     uint64_t own = g->profile->limits.wall_ms;
 
-    return own && own < wall ? own : wall;
+    if (own && own < wall)
+        wall = own;
+    return c->left_ms && c->left_ms < wall ? c->left_ms : wall;
 }
 
 static void judge_exit(const struct orch_gate *g, int status, struct orch_gate_result *r)
@@ -212,7 +228,7 @@ static void run_planned(const struct orch_gate *g, const struct orch_gate_ctx *c
                                        .on_output = relay_output,
                                        .on_tick = relay_tick,
                                        .wake_fd = c->wake_fd};
-    struct orch_sandbox_args args = {.plan = plan, .stdin_fd = -1, .wall_ms = wall_limit(g)};
+    struct orch_sandbox_args args = {.plan = plan, .stdin_fd = -1, .wall_ms = wall_limit(g, c)};
     struct orch_outcome outcome = {0};
     struct orch_err err = {0};
     int k = make_stack(g, c, plan, &s, &err);
@@ -265,8 +281,11 @@ static void compile_and_run(const struct orch_gate *g, const struct orch_gate_ct
 /* The first protected path that differs from run start, or NULL. */
 static const char *touched(const struct orch_gate *g, const struct orch_changes *ch)
 {
+    ORCH_AUTO(orch_strv_fini) struct orch_strv globs = {0};
+
+    with_contents(&g->protect, &globs);
     for (size_t i = 0; g->protect.n && i < ch->n; i++) {
-        if (orch_glob_match_any(&g->protect, ch->v[i].path))
+        if (orch_glob_match_any(&globs, ch->v[i].path))
             return ch->v[i].path;
     }
     return NULL;

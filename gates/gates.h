@@ -35,6 +35,7 @@ struct orch_gate_ctx {
     const struct orch_changes *phase_changes; /* against the view at the start of the phase */
     const struct orch_changes *run_changes;   /* against the workspace at run start */
     struct orch_denial_counts denials;
+    uint64_t left_ms;        /* of the workflow's time: no gate may take longer; 0 = no end */
     const char *scratch_dir; /* existing empty host directory for throw-away layers of this evaluation; caller
                                 removes it */
     const char *workflow_dir; /* command[0] with a slash is relative to it */

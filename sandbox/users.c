@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -74,9 +75,14 @@ static int idmap_namespace(uid_t owner, gid_t group, uid_t uid, gid_t gid, struc
 
     if (pid < 0)
         return orch_err_sys(err, errno, "cannot create a user namespace for the id-mapped workspace");
-    if (pid == 0)
+    if (pid == 0) { /* dies with us, holds nothing of ours */
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (getppid() == 1)
+            _exit(1);
+        (void)syscall(SYS_close_range, 0U, ~0U, 0);
         for (;;)
             pause();
+    }
     r = write_maps(pid, owner, uid, group, gid, err);
     if (r == 0) {
         (void)snprintf(path, sizeof(path), "/proc/%d/ns/user", pid);

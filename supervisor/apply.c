@@ -201,6 +201,25 @@ static int prepare_dir(struct job *j, const char *path)
     return r < 0 ? orch_layer_fail(j->err, r, "cannot prepare", path) : 0;
 }
 
+/* Is what is there now what the change list was made from (or already what it is to become)? Looked at just
+ * before the write. */
+static bool still_as_seen(int dir, const char *name, const struct orch_change *c)
+{
+    const struct orch_entry *known[] = {&c->before, &c->after};
+    struct stat st;
+
+    if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return errno == ENOENT && (c->before.type == 0 || c->before.type == 'd' || retyped(c));
+    for (size_t i = 0; i < 2; i++) {
+        const struct orch_entry *e = known[i];
+
+        if (e->type == orch_type_char(st.st_mode) && (e->type != 'f' || e->size == (uint64_t)st.st_size) &&
+            e->mtime.tv_sec == st.st_mtim.tv_sec && e->mtime.tv_nsec == st.st_mtim.tv_nsec)
+            return true;
+    }
+    return false;
+}
+
 static int remove_dir(struct job *j, int dir, const char *name, const struct orch_change *c)
 {
     if (unlinkat(dir, name, AT_REMOVEDIR) == 0)
@@ -230,6 +249,8 @@ static int remove_one(struct job *j, const struct orch_change *c)
         return conflict(j, c->path, "has another type now");
     if (now == 'd')
         return remove_dir(j, dir, name, c);
+    if (!still_as_seen(dir, name, c))
+        return conflict(j, c->path, "was changed meanwhile");
     if (unlinkat(dir, name, 0) < 0 && errno != ENOENT)
         return orch_layer_fail(j->err, -errno, "cannot remove", c->path);
     return 0;
@@ -318,6 +339,10 @@ static int replace_one(struct job *j, const struct orch_change *c)
     if (r < 0)
         return orch_layer_fail(j->err, r, "no random name for", c->path);
     r = c->after.type == 'f' ? fill_file(j, c, dir, temp) : fill_link(j, c, dir, temp);
+    if (r == 0 && !still_as_seen(dir, name, c)) {
+        (void)unlinkat(dir, temp, 0);
+        return conflict(j, c->path, "was changed meanwhile");
+    }
     if (r == 0 && renameat(dir, temp, dir, name) < 0)
         r = -errno;
     if (r == 0)

@@ -20,8 +20,9 @@ static const char *const protected_names[] = {".gitmodules", ".envrc",  ".mcp.js
                                               ".codex",      ".vscode", ".github"};
 
 /* Entries of a git directory that make git run or include something, with everything beneath. */
-static const char *const git_entries[] = {"hooks",        "config",  "config.worktree", "info/attributes",
-                                          "info/exclude", "modules", "commondir",       "gitdir"};
+static const char *const git_entries[] = {
+    "hooks",     "config", "config.worktree", "info/attributes", "info/exclude", "modules",
+    "commondir", "gitdir", "rebase-merge",    "rebase-apply",    "sequencer",    "objects/info/alternates"};
 
 static bool name_is(const char *p, size_t n, const char *name)
 {
@@ -58,20 +59,27 @@ static bool git_dangerous(const char *rest)
     return is_git_entry(rest) || (inner && is_git_entry(inner));
 }
 
-static char type_at(const struct orch_view *v, const char *dir, const char *name)
+static bool any_case(const struct orch_strv *names, const char *name)
 {
-    ORCH_AUTO_FREE char *path = orch_xasprintf("%s%s%s", dir, *dir ? "/" : "", name);
-    struct orch_entry ORCH_AUTO(orch_entry_fini) e = {0};
-
-    return orch_view_lookup(v, path, &e) < 0 ? '?' : e.type;
+    for (size_t i = 0; i < names->n; i++) {
+        if (strcasecmp(names->v[i], name) == 0)
+            return true;
+    }
+    return false;
 }
 
-/* git takes any directory with these three for a repository, whatever its name (safe.bareRepository is off by
- * default). */
+/*
+ * git takes any directory with a HEAD and either refs and objects, or a commondir that says where those are,
+ * for a repository, whatever its name (safe.bareRepository is off by default).
+ */
 static bool is_bare_git(const struct orch_view *v, const char *dir)
 {
-    return type_at(v, dir, "HEAD") && type_at(v, dir, "refs") &&
-           (type_at(v, dir, "objects") || type_at(v, dir, "commondir"));
+    struct orch_strv ORCH_AUTO(orch_strv_fini) names = {0};
+
+    if (orch_view_list(v, dir, &names) < 0)
+        return true; /* cannot be told */
+    return any_case(&names, "HEAD") &&
+           (any_case(&names, "commondir") || (any_case(&names, "refs") && any_case(&names, "objects")));
 }
 
 static bool makes_bare_git(const struct orch_change *c, const char *p)
@@ -101,8 +109,10 @@ static const char *check_bare(const struct orch_view *v, const struct orch_chang
 
 static const char *check_dot_git(const struct orch_change *c, const char *rest)
 {
-    if (*rest == '\0')
-        return c->before.type != c->after.type ? ".git that was not there or changed type" : NULL;
+    if (*rest == '\0') /* a .git file names a git directory: any change of it is as good as a new one */
+        return c->before.type == 'd' && c->after.type == 'd' ? NULL : ".git that was not there or changed";
+    if (c->after.type == 'l')
+        return "symlink in a git directory";
     return git_dangerous(rest + 1) ? "hook or configuration of a git directory" : NULL;
 }
 

@@ -80,7 +80,7 @@ int orch_audit_masked(struct orch_audit *audit, const struct orch_strv *secrets,
 static enum orch_next on_denial(void *ctx, const struct orch_denial *d)
 {
     struct orch_attempt *a = ctx;
-    int r = orch_audit_masked(a->run->audit, &a->plan->secrets, d, err_slot(a));
+    int r = orch_audit_masked(a->run->audit, &a->run->secrets, d, err_slot(a));
 
     if (r < 0) {
         orch_attempt_fail(a, r);
@@ -97,7 +97,7 @@ static void on_exec(void *ctx, const struct orch_exec_event *e)
 {
     struct orch_attempt *a = ctx;
     struct orch_exec_event copy = *e;
-    ORCH_AUTO_FREE char *path = orch_mask_str(&a->plan->secrets, e->path);
+    ORCH_AUTO_FREE char *path = orch_mask_str(&a->run->secrets, e->path);
     int r;
 
     copy.path = path ? path : e->path;
@@ -242,13 +242,14 @@ static int prompt_stdin(const struct orch_buf *prompt, int *ret, struct orch_err
 
 /* ---- the sandbox ---- */
 
-static uint64_t wall_limit(const struct orch_attempt *a)
+static uint64_t wall_limit(struct orch_attempt *a)
 {
     uint64_t wall = a->phase->timeout_ms, left = orch_run_left(a->run),
              profile = a->phase->profile->limits.wall_ms;
 
     if (profile && profile < wall)
         wall = profile;
+    a->last_of_workflow = left < wall;
     if (left < wall)
         wall = left;
     return wall ? wall : 1; /* 0 would mean no limit */
@@ -315,6 +316,8 @@ static void run_sandbox(struct orch_attempt *a, const struct orch_sandbox_args *
 
     if (orch_sandbox_run(args, &hooks, &a->outcome, &cause) < 0)
         setup_failed(a, &cause);
+    if (a->outcome.end == ORCH_END_LIMIT && a->last_of_workflow && strcmp(a->outcome.limit, "wall") == 0)
+        a->outcome.limit = "workflow"; /* not the phase's own: on_timeout does not speak of it */
     if (a->outcome.end <= ORCH_END_DONE && over_workspace_limit(a)) { /* grew since it was last measured */
         a->outcome.end = ORCH_END_LIMIT;
         a->outcome.limit = "workspace";
@@ -329,6 +332,7 @@ static void start_control(struct orch_attempt *a, uint64_t wall_ms)
         .attempt = a->n,
         .phase = a->phase,
         .plan = a->plan,
+        .secrets = &a->run->secrets,
         .began_ms = a->began_ms,
         .wall_ms = wall_ms,
         .audit = a->run->audit,
@@ -408,8 +412,7 @@ static int run_agent(struct orch_attempt *a, struct orch_err *err)
         r = audit_start(a, err);
     if (r < 0)
         return r;
-    a->out =
-        (struct orch_capture){.secrets = &a->plan->secrets, .log = {-1, -1}, .show = show_line, .ctx = a};
+    a->out = (struct orch_capture){.secrets = &a->run->secrets, .log = {-1, -1}, .show = show_line, .ctx = a};
     r = orch_capture_open(&a->out, logs, a->name, err);
     if (r == 0)
         agent_part(a, &prompt);

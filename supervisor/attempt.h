@@ -25,6 +25,7 @@ struct orch_attempt {
     struct orch_capture out;
     uint64_t began_ms, beat_ms;
     struct orch_usage usage;
+    bool last_of_workflow; /* the wall limit is what is left of the workflow's time */
     struct orch_outcome outcome;
     char detail[1200];                /* one printable sentence about the end */
     struct orch_denial_counts counts; /* of the agent, quiet ones not counted */

@@ -168,7 +168,7 @@ enum orch_next orch_control_handle(struct orch_control *c, pid_t peer, const cha
     q = read_request(doc);
     if (q.why)
         return refuse(c, peer, q.cmd, q.why, reply);
-    masked = c->plan && q.text ? orch_mask_str(&c->plan->secrets, q.text) : NULL;
+    masked = c->secrets && q.text ? orch_mask_str(c->secrets, q.text) : NULL;
     if (masked)
         q.text = masked;
     r = record(c, &q, peer, err);

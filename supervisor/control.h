@@ -22,8 +22,9 @@
 struct orch_control {
     const char *run_id, *phase_name; /* borrowed */
     unsigned attempt;
-    const struct orch_phase *phase; /* may be NULL */
-    const struct orch_plan *plan;   /* may be NULL */
+    const struct orch_phase *phase;  /* may be NULL */
+    const struct orch_plan *plan;    /* may be NULL */
+    const struct orch_strv *secrets; /* masked in what is recorded; may be NULL */
     uint64_t began_ms, wall_ms;
     struct orch_audit *audit;
     struct orch_progress *progress; /* may be NULL */

@@ -76,9 +76,10 @@ static int check_conflict(const struct orch_exec *e, struct orch_err *err)
 static int apply(struct orch_exec *e, const struct orch_view *full, const struct orch_changes *c,
                  struct orch_err *err)
 {
+    ORCH_AUTO_FD int lock = orch_workspace_lock(e->workspace, err);
     struct orch_apply_stats n = {0};
     struct orch_jw w;
-    int r = check_seal(e, full, err);
+    int r = lock < 0 ? lock : check_seal(e, full, err);
 
     if (r == 0)
         r = check_unsafe(full, c, err);

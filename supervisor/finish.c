@@ -2,22 +2,27 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 
 #include "common/escape.h"
 #include "common/exit.h"
 #include "common/io.h"
 #include "supervisor/apply.h"
+#include "supervisor/output.h"
 #include "supervisor/run.h"
 
 #define SHOWN_MAX 10
 #define FINGERPRINT_MAX (1u << 30)
 
-static void add_list(struct orch_buf *out, const struct orch_strv *sv, size_t total)
+static void add_list(const struct orch_run *r, struct orch_buf *out, const struct orch_strv *sv, size_t total)
 {
     for (size_t i = 0; i < sv->n && i < SHOWN_MAX; i++) {
+        ORCH_AUTO_FREE char *masked = orch_mask_str(&r->secrets, sv->v[i]);
+        const char *text = masked ? masked : sv->v[i];
+
         orch_buf_str(out, i ? ", " : " ");
-        orch_escape_term(out, sv->v[i], strlen(sv->v[i]));
+        orch_escape_term(out, text, strlen(text));
     }
     if (total > SHOWN_MAX)
         orch_buf_printf(out, " and %zu more", total - SHOWN_MAX);
@@ -48,7 +53,7 @@ static int check_conflict(struct orch_run *r, struct orch_err *err)
     k = orch_fingerprint_diff(&kept, r->workspace, &r->wf->ignore_changes, SHOWN_MAX, &paths, &n, err);
     if (k < 0 && err->exit_code == 0)
         err->exit_code = ORCH_EXIT_BUSY;
-    add_list(&list, &paths, n);
+    add_list(r, &list, &paths, n);
     orch_strv_fini(&paths);
     if (k < 0 || n == 0)
         return k;
@@ -58,6 +63,56 @@ static int check_conflict(struct orch_run *r, struct orch_err *err)
     return orch_err_exit(err, ORCH_EXIT_BUSY, EBUSY,
                          "the workspace changed during the run, nothing was applied; %zu path%s:%s", n,
                          n == 1 ? "" : "s", list.data);
+}
+
+/* Where the run and somebody else changed the same file. */
+static size_t count_overlap(const struct orch_changes *c, const struct orch_strv *edited,
+                            struct orch_strv *ret)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < c->n; i++) {
+        const struct orch_change *x = &c->v[i];
+
+        if (x->before.type == 'd' || x->before.type == 0 || !orch_strv_has(edited, x->path))
+            continue;
+        if (n++ < SHOWN_MAX)
+            orch_strv_add(ret, x->path);
+    }
+    return n;
+}
+
+/*
+ * Neither `ignore_changes` nor a crash in the middle of apply may cost somebody their edit: a file that is
+ * not as it was at run start, and not yet as it is to become, is a conflict. (What apply wrote before a crash
+ * is in no change list any more.)
+ */
+static int check_overlap(struct orch_run *r, const struct orch_changes *c, struct orch_err *err)
+{
+    ORCH_AUTO_BUF struct orch_buf kept = {0};
+    ORCH_AUTO_BUF struct orch_buf list = {0};
+    struct orch_strv none = {0}, edited = {0}, both = {0};
+    size_t n = 0;
+    int k = orch_read_file(r->dir.fd, ORCH_FINGERPRINT_NAME, FINGERPRINT_MAX, &kept);
+
+    if (k < 0)
+        return orch_err_exit(err, ORCH_EXIT_CORRUPT, -k, "the fingerprint of the workspace cannot be read");
+    k = orch_fingerprint_diff(&kept, r->workspace, &none, SIZE_MAX, &edited, &n, err);
+    if (k < 0 && err->exit_code == 0)
+        err->exit_code = ORCH_EXIT_BUSY;
+    n = k == 0 ? count_overlap(c, &edited, &both) : 0;
+    add_list(r, &list, &both, n);
+    orch_strv_fini(&edited);
+    orch_strv_fini(&both);
+    if (k < 0 || n == 0)
+        return k;
+    k = note_conflict(r, err);
+    if (k < 0)
+        return k;
+    return orch_err_exit(
+        err, ORCH_EXIT_BUSY, EBUSY,
+        "%zu file%s changed both by the run and in the workspace, nothing more was applied:%s", n,
+        n == 1 ? " was" : "s were", list.data);
 }
 
 static int record_apply(struct orch_run *r, const char *state, const struct orch_apply_stats *n,
@@ -114,6 +169,19 @@ int orch_workspace_apply(const struct orch_view *full, const struct orch_changes
     return k;
 }
 
+int orch_workspace_lock(const char *workspace, struct orch_err *err)
+{
+    ORCH_AUTO_FD int fd = open(workspace, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (fd < 0)
+        return orch_err_exit(err, ORCH_EXIT_STATE, errno, "the workspace cannot be opened: %s",
+                             strerror(errno));
+    if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+        return orch_err_exit(err, ORCH_EXIT_BUSY, errno,
+                             "another run is applying to this workspace; resume this one afterwards");
+    return ORCH_TAKE_FD(fd);
+}
+
 /* The unsafe check; ends the run when something is found (*ret_ended). After the first write it has been made
  * already. */
 static int check_unsafe(struct orch_run *r, const struct orch_view *full, const struct orch_changes *c,
@@ -127,9 +195,12 @@ static int check_unsafe(struct orch_run *r, const struct orch_view *full, const 
     orch_apply_unsafe(full, c, &r->wf->apply_allow, &unsafe);
     if (unsafe.n) {
         orch_buf_str(&reason, "unsafe: nothing was applied;");
-        for (size_t i = 0; i < unsafe.n; i++)
-            orch_progress_note(&r->progress, "unsafe: %s", unsafe.v[i]);
-        add_list(&reason, &unsafe, unsafe.n);
+        for (size_t i = 0; i < unsafe.n; i++) {
+            ORCH_AUTO_FREE char *masked = orch_mask_str(&r->secrets, unsafe.v[i]);
+
+            orch_progress_note(&r->progress, "unsafe: %s", masked ? masked : unsafe.v[i]);
+        }
+        add_list(r, &reason, &unsafe, unsafe.n);
         *ret_ended = true;
         k = orch_run_end(r, "unsafe", ORCH_EXIT_FAILED, reason.data, err);
     }
@@ -146,11 +217,12 @@ static int apply_changes(struct orch_run *r, const struct orch_view *full, const
 
     if (k < 0 || ended)
         return k;
-    if (!again) {
+    if (!again)
         k = check_conflict(r, err);
-        if (k == 0)
-            k = record_apply(r, "intent", &n, err);
-    }
+    if (k == 0 && (again || r->wf->ignore_changes.n))
+        k = check_overlap(r, c, err);
+    if (k == 0 && !again)
+        k = record_apply(r, "intent", &n, err);
     if (k == 0)
         k = orch_workspace_apply(full, c, r->workspace, &n, err);
     if (k == 0) {
@@ -188,10 +260,14 @@ static int apply_layers(struct orch_run *r, struct orch_err *err)
 int orch_run_finish(struct orch_run *r, struct orch_err *err)
 {
     const struct orch_run_state *s = &r->journal.state;
+    ORCH_AUTO_FD int lock = -1;
     int k = orch_run_check_layers(r, s->n_phases, err);
 
     if (k < 0)
         return k;
+    lock = orch_workspace_lock(r->workspace, err);
+    if (lock < 0)
+        return lock;
     if (s->apply_done)
         return orch_run_end(r, "passed", ORCH_EXIT_OK, "every phase passed; the changes were applied", err);
     /* Once the intent is recorded, the workspace may hold part of the changes: only finishing is left. */

@@ -121,6 +121,14 @@ static int audit_end(struct orch_attempt *a, struct orch_err *err)
     return orch_audit_commit(a->run->audit, &w, err);
 }
 
+/* Text that may carry names an agent chose: without the secrets, cut, owned. */
+static char *clean_text(const struct orch_attempt *a, const char *s)
+{
+    ORCH_AUTO_FREE char *masked = orch_mask_str(&a->run->secrets, s);
+
+    return orch_xstrndup(masked ? masked : s, 1000);
+}
+
 static void begin_verdict(struct orch_attempt *a)
 {
     const struct orch_outcome *o = &a->outcome;
@@ -132,7 +140,7 @@ static void begin_verdict(struct orch_attempt *a)
     v->end = o->end == ORCH_END_LIMIT ? orch_xasprintf("limit:%s", o->limit ? o->limit : "unknown")
                                       : orch_xstrdup(orch_end_name(o->end));
     v->status = o->status;
-    v->detail = orch_xstrdup(a->detail);
+    v->detail = clean_text(a, a->detail);
     v->elapsed_ms = orch_now_ms() - a->began_ms;
     keep_denials(a);
 }
@@ -142,7 +150,7 @@ static void begin_verdict(struct orch_attempt *a)
 static void add_problem(struct orch_attempt *a, const char *s)
 {
     if (a->verdict.problems.n < PROBLEMS_MAX)
-        orch_strv_add_take(&a->verdict.problems, orch_xstrndup(s, 1000));
+        orch_strv_add_take(&a->verdict.problems, clean_text(a, s));
 }
 
 static void open_views(struct judge *j)
@@ -252,8 +260,7 @@ static void gate_switch(struct judge *j, const char *gate)
         return;
     gate_close(j);
     j->gate = orch_xstrdup(gate);
-    j->out = (struct orch_capture){
-        .secrets = a->plan ? &a->plan->secrets : NULL, .log = {-1, -1}, .show = gate_show, .ctx = j};
+    j->out = (struct orch_capture){.secrets = &a->run->secrets, .log = {-1, -1}, .show = gate_show, .ctx = j};
     logs = openat(a->run->dir.fd, "logs", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (orch_capture_open(&j->out, logs, name, &a->err) < 0 ||
         orch_audit_scope(a->run->audit, a->phase->name, a->n, gate, &a->err) < 0)
@@ -274,8 +281,7 @@ static void gate_denial(void *ctx, const char *gate, const struct orch_denial *d
     struct judge *j = ctx;
 
     gate_switch(j, gate);
-    if (!j->a->failed &&
-        orch_audit_masked(j->a->run->audit, j->a->plan ? &j->a->plan->secrets : NULL, d, &j->a->err) < 0)
+    if (!j->a->failed && orch_audit_masked(j->a->run->audit, &j->a->run->secrets, d, &j->a->err) < 0)
         orch_attempt_fail(j->a, -EIO);
 }
 
@@ -306,7 +312,7 @@ static void record_gate(struct orch_attempt *a, const struct orch_gate_result *r
         .name = orch_xstrdup(res->name),
         .type = orch_xstrdup(orch_gate_type_name(res->type)),
         .verdict = orch_xstrdup(orch_gate_verdict_name(res->verdict)),
-        .reason = orch_xstrndup(res->reason ? res->reason : "", 1000),
+        .reason = clean_text(a, res->reason ? res->reason : ""),
         .depth = depth,
         .elapsed_ms = res->elapsed_ms,
     };
@@ -379,12 +385,22 @@ static int make_scratch(const struct orch_attempt *a, char **ret, struct orch_er
     return orch_err_exit(err, ORCH_EXIT_STATE, errno, "cannot make the scratch directory of the gates");
 }
 
+/* 0 = no end; a workflow whose time is up still gets its verdicts, from gates that end at once. */
+static uint64_t left_for_gate(const struct orch_run *r)
+{
+    uint64_t left = orch_run_left(r);
+
+    if (left == UINT64_MAX)
+        return 0;
+    return left ? left : 1;
+}
+
 static int judge_gates(struct judge *j, struct orch_err *err)
 {
     struct orch_attempt *a = j->a;
     ORCH_AUTO_FREE char *scratch = NULL;
     int r = make_scratch(a, &scratch, err);
-    const struct orch_gate_ctx c = {
+    struct orch_gate_ctx c = {
         .run_id = a->run->dir.id,
         .phase = a->phase->name,
         .attempt = a->n,
@@ -408,8 +424,10 @@ static int judge_gates(struct judge *j, struct orch_err *err)
 
     orch_signals_poll(&a->run->signals);
     j->signals_seen = a->run->signals.count;
-    for (size_t i = 0; r == 0 && i < a->phase->n_gates; i++)
+    for (size_t i = 0; r == 0 && i < a->phase->n_gates; i++) {
+        c.left_ms = left_for_gate(a->run);
         r = judge_gate(j, &a->phase->gates[i], &c, err);
+    }
     (void)orch_rm_rf(AT_FDCWD, scratch);
     if (r == 0 && a->failed) {
         *err = a->err;

@@ -9,15 +9,31 @@
 #include "supervisor/output.h"
 #include "supervisor/preflight.h"
 
-int orch_preflight_hidden(const char *state, const struct orch_plan *plan, struct orch_diags *d)
+/* The rule by which the directory, or anything in it, is in the view; NULL if none is. */
+static const char *shown_by(const char *dir, const struct orch_plan *plan)
 {
-    const struct orch_place *place = orch_plan_place(plan, state);
+    const struct orch_place *place = orch_plan_place(plan, dir);
     struct orch_decision dec;
 
-    orch_plan_decide(plan, state, ORCH_REQ_LOOK, &dec);
-    if (dec.verdict != ORCH_PERMIT || (place && place->kind != ORCH_PLACE_HOST))
+    orch_plan_decide(plan, dir, ORCH_REQ_LOOK, &dec);
+    if (dec.verdict == ORCH_PERMIT && (!place || place->kind == ORCH_PLACE_HOST))
+        return dec.rule;
+    for (size_t i = 0; i < plan->n_places; i++) {
+        const struct orch_place *q = &plan->places[i];
+
+        if (q->kind == ORCH_PLACE_HOST && q->access != ORCH_ACCESS_NONE && orch_path_beneath(q->path, dir))
+            return q->rule;
+    }
+    return NULL;
+}
+
+int orch_preflight_hidden(const char *state, const struct orch_plan *plan, struct orch_diags *d)
+{
+    const char *rule = shown_by(state, plan);
+
+    if (!rule)
         return 0;
-    orch_diags_add(d, dec.rule, 0, 0, NULL,
+    orch_diags_add(d, rule, 0, 0, NULL,
                    "this shows the state directory '%s' to the agent; give --state DIR elsewhere", state);
     return -EINVAL;
 }
@@ -91,6 +107,13 @@ static int check_home(const struct orch_run *r, struct orch_diags *d)
     return -EINVAL;
 }
 
+static void add_secrets(struct orch_run *r, const struct orch_plan *plan)
+{
+    for (size_t i = 0; plan && i < plan->secrets.n; i++)
+        if (!orch_strv_has(&r->secrets, plan->secrets.v[i]))
+            orch_strv_add(&r->secrets, plan->secrets.v[i]);
+}
+
 int orch_preflight_plans(struct orch_run *r, struct orch_diags *d)
 {
     int result = check_home(r, d), k;
@@ -102,6 +125,7 @@ int orch_preflight_plans(struct orch_run *r, struct orch_diags *d)
         if (p->agent) {
             k = orch_run_compile(r, i, NULL, 0, &r->plans[i], d);
             result = result < 0 ? result : k;
+            add_secrets(r, r->plans[i]);
         }
         for (size_t g = 0; g < p->n_gates; g++) {
             k = try_gate(r, &p->gates[g], d);

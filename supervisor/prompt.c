@@ -46,6 +46,20 @@ static void quote_line(struct orch_buf *out, const char *fmt, ...)
     orch_buf_char(out, '\n');
 }
 
+/*
+ * That a path outside the view was asked for is on record; to tell the agent would tell it what exists on the
+ * host. So would a number in which those count: one call more or less for each bit.
+ */
+static bool may_tell(const struct orch_denied *d)
+{
+    return strcmp(d->rule, ORCH_RULE_ABSENT) != 0 && strcmp(d->class_name, "others") != 0;
+}
+
+static const char *reason_to_tell(const struct orch_gate_record *g)
+{
+    return strcmp(g->type, "denials") == 0 ? "more denials than permitted" : g->reason;
+}
+
 static void quote_gates(struct orch_buf *out, const struct orch_verdict_record *v)
 {
     size_t shown = 0;
@@ -55,28 +69,24 @@ static void quote_gates(struct orch_buf *out, const struct orch_verdict_record *
 
         if (strcmp(g->verdict, "pass") == 0)
             continue;
-        quote_line(out, "gate %s (%s): %s: %s", g->name, g->type, g->verdict, g->reason);
+        quote_line(out, "gate %s (%s): %s: %s", g->name, g->type, g->verdict, reason_to_tell(g));
         shown++;
     }
 }
 
-/* That a path outside the view was asked for is on record; to tell the agent would tell it what exists on the
- * host. */
-static bool may_tell(const struct orch_denied *d)
-{
-    return strcmp(d->rule, ORCH_RULE_ABSENT) != 0;
-}
-
 static void quote_denied(struct orch_buf *out, const struct orch_verdict_record *v)
 {
-    for (size_t i = 0; i < v->n_denied && i < FEEDBACK_DENIED; i++) {
+    size_t shown = 0;
+
+    for (size_t i = 0; i < v->n_denied; i++) {
         const struct orch_denied *d = &v->denied[i];
 
-        if (may_tell(d))
-            quote_line(out, "denied %" PRIu64 "x: %s %s %s %s", d->count, d->class_name, d->syscall,
-                       d->access, d->path);
+        if (!may_tell(d) || shown++ >= FEEDBACK_DENIED)
+            continue;
+        quote_line(out, "denied %" PRIu64 "x: %s %s %s %s", d->count, d->class_name, d->syscall, d->access,
+                   d->path);
     }
-    if (v->n_denied > FEEDBACK_DENIED)
+    if (shown > FEEDBACK_DENIED)
         quote_line(out, "... and more kinds of denial");
 }
 
@@ -219,7 +229,7 @@ static void feedback_failure(struct orch_jw *w, const struct orch_run *r, const 
         orch_jw_obj(w, NULL);
         orch_jw_str(w, "name", v->gates[i].name);
         orch_jw_str(w, "verdict", v->gates[i].verdict);
-        orch_jw_str(w, "reason", v->gates[i].reason);
+        orch_jw_str(w, "reason", reason_to_tell(&v->gates[i]));
         orch_jw_end(w, '}');
     }
     orch_jw_end(w, ']');

@@ -33,7 +33,9 @@ struct orch_run {
     struct orch_signals signals;
     struct orch_progress progress;
     struct orch_plan **plans; /* one per phase, NULL where it has no agent; compiled before anything starts */
-    uid_t uid;                /* the agents' */
+    struct orch_strv
+        secrets; /* values that any phase gets by pass_env: written nowhere, whoever prints them */
+    uid_t uid;   /* the agents' */
     gid_t gid;
     uint64_t session_ms;      /* monotonic start of this process's part */
     uint64_t spent_before_ms; /* of earlier parts */
@@ -72,6 +74,9 @@ int orch_run_finish(struct orch_run *r, struct orch_err *err);
 /* orch_apply with the owner that what is created gets: the workspace's when root, else ours. */
 int orch_workspace_apply(const struct orch_view *full, const struct orch_changes *c, const char *workspace,
                          struct orch_apply_stats *ret, struct orch_err *err);
+/* Holds the workspace against other supervisors from the conflict check to the last write: a descriptor to
+ * close, or -errno with exit 9. */
+int orch_workspace_lock(const char *workspace, struct orch_err *err);
 /* Writes the end record. */
 int orch_run_end(struct orch_run *r, const char *verdict, int exit_code, const char *reason,
                  struct orch_err *err);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "common/exit.h"
@@ -16,12 +17,27 @@ struct heads {
     const struct orch_run_state *s;
     size_t found; /* verdicts whose head was seen */
     uint64_t records;
+    char verdict[32]; /* of the log's closing "run" record, "" = none */
+    int exit_code;
 };
 
 static void see(struct heads *h, const char *digest)
 {
     while (h->found < h->s->n_verdicts && strcmp(h->s->verdicts[h->found].audit_head, digest) == 0)
         h->found++;
+}
+
+/* The end stands in both files: neither can be changed alone. */
+static void note_end(struct heads *h, const cJSON *rec)
+{
+    const char *event = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(rec, "event"));
+    const char *verdict = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(rec, "verdict"));
+    const cJSON *code = cJSON_GetObjectItemCaseSensitive(rec, "exit");
+
+    if (!event || strcmp(event, "run") != 0 || !verdict || !cJSON_IsNumber(code))
+        return;
+    (void)snprintf(h->verdict, sizeof(h->verdict), "%s", verdict);
+    h->exit_code = (int)code->valuedouble;
 }
 
 /* "prev" of a record is the digest of the line before it. */
@@ -32,6 +48,7 @@ static int on_audit_record(void *ctx, const struct orch_json *rec)
 
     h->records++;
     see(h, prev ? prev : "");
+    note_end(h, orch_json_root(rec));
     return 0;
 }
 
@@ -56,6 +73,10 @@ static int verify_audit(const struct orch_rundir *dir, const struct orch_run_sta
                              "%s: its last record %" PRIu64
                              " is not the one that the end of the run was bound to",
                              ORCH_AUDIT_NAME, h.records);
+    if (s->ended && (strcmp(s->verdict, h.verdict) != 0 || s->exit_code != h.exit_code))
+        return orch_err_exit(err, ORCH_EXIT_CORRUPT, EBADMSG,
+                             "%s: its end record says %s (%d), the audit log %s (%d)", ORCH_JOURNAL_NAME,
+                             s->verdict, s->exit_code, *h.verdict ? h.verdict : "nothing", h.exit_code);
     if (ok)
         orch_buf_printf(ok, "ok  audit log: %" PRIu64 " records, head %s%s\n", h.records, head,
                         torn ? " (a last record was torn by a crash)" : "");

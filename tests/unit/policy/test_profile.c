@@ -209,7 +209,7 @@ static void profile_composes(void **state)
     assert_int_equal(gits, 1);
     assert_int_equal(roots, 1);
     assert_int_equal(p->create, ORCH_CREATE_FILE);
-    assert_int_equal(p->n_env_set, 3); /* HOME, its own, and implement's GIT_OPTIONAL_LOCKS */
+    assert_int_equal(p->n_env_set, 6); /* HOME, its own, and implement's four for git */
     assert_string_equal(p->env_set[0].value, "/x");
     assert_int_equal(p->limits.pids, 9);
     assert_int_equal(p->limits.memory, 4ull << 30);
