@@ -211,6 +211,7 @@ static void fini(struct orch_exec *e)
 {
     if (e->dir)
         (void)orch_rm_rf(AT_FDCWD, e->dir);
+    orch_close_fdp(&e->held);
     orch_audit_close(e->audit);
     orch_plan_free(e->plan);
     orch_profile_free(e->profile);
@@ -226,7 +227,7 @@ static void fini(struct orch_exec *e)
 
 int orch_cmd_exec(const struct orch_options *opt)
 {
-    struct orch_exec e = {.opt = opt, .signals.fd = -1};
+    struct orch_exec e = {.opt = opt, .held = -1, .signals.fd = -1};
     struct orch_err err = {0};
     int status;
 

@@ -23,6 +23,7 @@ struct orch_exec {
     struct orch_audit *audit;
     struct orch_signals signals;
     struct orch_buf fingerprint; /* with --apply: the workspace before */
+    int held;                    /* the layer directory, locked as long as it is in use; -1 = none */
     char *dir, *upper;           /* the throw-away layer; dir NULL = none made */
     struct orch_outq out[2];
     struct orch_usage usage;
@@ -36,6 +37,9 @@ struct orch_exec {
     bool applied;
 };
 
+/* Locks a layer directory: a descriptor, or -errno. Removes those beside it that nobody holds. */
+int orch_exec_hold(const char *dir);
+void orch_exec_sweep(const char *parent);
 /* Layer, scaffold, sandbox. 0 or -errno: then nothing ran. */
 int orch_exec_sandbox(struct orch_exec *e, struct orch_err *err);
 /* Counts the changes; applies them when asked to and the command exited 0. -errno when they may not be

@@ -101,6 +101,10 @@ static int make_layer(struct orch_exec *e, char **ret_scaffold, struct orch_err 
     if (r < 0 || !mkdtemp(dir))
         return orch_err_sys(err, r < 0 ? -r : errno, "cannot make a layer in the state directory");
     e->dir = ORCH_TAKE_PTR(dir);
+    e->held = orch_exec_hold(e->dir);
+    if (e->held < 0)
+        return orch_err_sys(err, -e->held, "cannot lock the layer");
+    orch_exec_sweep(parent);
     if (geteuid() == 0 && chown(e->dir, orch_agent_uid(), orch_agent_gid()) < 0)
         return orch_err_sys(err, errno, "cannot make the layer");
     r = make_sub(e, "upper", 0755, &e->upper, err);

@@ -55,9 +55,21 @@ static bool may_tell(const struct orch_denied *d)
     return strcmp(d->rule, ORCH_RULE_ABSENT) != 0 && strcmp(d->class_name, "others") != 0;
 }
 
-static const char *reason_to_tell(const struct orch_gate_record *g)
+/* Gates that hold others quote them in their reason. */
+static bool holds_others(const struct orch_gate_record *g)
 {
-    return strcmp(g->type, "denials") == 0 ? "more denials than permitted" : g->reason;
+    return strcmp(g->type, "all") == 0 || strcmp(g->type, "any") == 0 || strcmp(g->type, "not") == 0;
+}
+
+static const char *reason_to_tell(const struct orch_verdict_record *v, const struct orch_gate_record *g)
+{
+    bool counted = false;
+
+    for (size_t i = 0; i < v->n_gates; i++)
+        counted = counted || strcmp(v->gates[i].type, "denials") == 0;
+    if (strcmp(g->type, "denials") == 0)
+        return "the number of denials is not as wanted";
+    return counted && holds_others(g) ? "the gates in it are not as wanted" : g->reason;
 }
 
 static void quote_gates(struct orch_buf *out, const struct orch_verdict_record *v)
@@ -69,7 +81,7 @@ static void quote_gates(struct orch_buf *out, const struct orch_verdict_record *
 
         if (strcmp(g->verdict, "pass") == 0)
             continue;
-        quote_line(out, "gate %s (%s): %s: %s", g->name, g->type, g->verdict, reason_to_tell(g));
+        quote_line(out, "gate %s (%s): %s: %s", g->name, g->type, g->verdict, reason_to_tell(v, g));
         shown++;
     }
 }
@@ -229,7 +241,7 @@ static void feedback_failure(struct orch_jw *w, const struct orch_run *r, const 
         orch_jw_obj(w, NULL);
         orch_jw_str(w, "name", v->gates[i].name);
         orch_jw_str(w, "verdict", v->gates[i].verdict);
-        orch_jw_str(w, "reason", reason_to_tell(&v->gates[i]));
+        orch_jw_str(w, "reason", reason_to_tell(v, &v->gates[i]));
         orch_jw_end(w, '}');
     }
     orch_jw_end(w, ']');
