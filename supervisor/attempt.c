@@ -198,29 +198,6 @@ static int make_dirs(struct orch_attempt *a, struct orch_err *err)
     return r;
 }
 
-/* Root of the upper directory = root of the merged view: it gets the mode that the agent found, so that it is
- * no change. */
-static int prepare_view(struct orch_attempt *a, const char *scaffold, bool *ret_used, struct orch_err *err)
-{
-    bool root = geteuid() == 0;
-    struct orch_view view;
-    struct orch_entry top;
-    int r = orch_view_open(&a->below, a->run->workspace, &view, err);
-
-    if (r < 0)
-        return r;
-    if (orch_view_lookup(&view, "", &top) == 0) {
-        if (top.type == 'd' && chmod(a->upper, top.mode & 0777) < 0)
-            r = orch_err_sys(err, errno, "cannot set the mode of the layer's root");
-        orch_entry_fini(&top);
-    }
-    if (r == 0)
-        r = orch_layer_scaffold(&view, a->plan, scaffold, root ? a->run->uid : (uid_t)-1,
-                                root ? a->run->gid : (gid_t)-1, ret_used, err);
-    orch_view_fini(&view);
-    return r;
-}
-
 /* The prompt as a file that cannot change: the agent gets a read-only opening of a sealed memfd. */
 static int prompt_stdin(const struct orch_buf *prompt, int *ret, struct orch_err *err)
 {
@@ -388,7 +365,7 @@ static void agent_part(struct orch_attempt *a, const struct orch_buf *prompt)
     int r = make_dir(a, scaffold, 0755, &cause);
 
     if (r == 0)
-        r = prepare_view(a, scaffold, &used, &cause);
+        r = orch_upper_prepare(&a->below, a->run->workspace, a->plan, a->upper, scaffold, &used, &cause);
     if (r == 0 && a->phase->agent->stdin_mode == ORCH_STDIN_PROMPT)
         r = prompt_stdin(prompt, &stdin_fd, &cause);
     if (r < 0)

@@ -8,7 +8,7 @@
 #include "supervisor/control.h"
 #include "supervisor/output.h"
 #include "supervisor/run.h"
-#include "supervisor/usage.h"
+#include "supervisor/upper.h"
 
 struct orch_attempt {
     struct orch_run *run;

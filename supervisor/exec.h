@@ -12,7 +12,7 @@
 #include "supervisor/outq.h"
 #include "supervisor/output.h"
 #include "supervisor/signals.h"
-#include "supervisor/usage.h"
+#include "supervisor/upper.h"
 
 struct orch_exec {
     const struct orch_options *opt;

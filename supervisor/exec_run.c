@@ -113,28 +113,6 @@ static int make_layer(struct orch_exec *e, char **ret_scaffold, struct orch_err 
     return r < 0 ? r : make_sub(e, "scaffold", 0755, ret_scaffold, err);
 }
 
-static int prepare_view(const struct orch_exec *e, const char *scaffold, bool *ret_used, struct orch_err *err)
-{
-    const struct orch_strv none = {0};
-    bool root = geteuid() == 0;
-    struct orch_view view;
-    struct orch_entry top;
-    int r = orch_view_open(&none, e->workspace, &view, err);
-
-    if (r < 0)
-        return r;
-    if (orch_view_lookup(&view, "", &top) == 0) {
-        if (top.type == 'd' && chmod(e->upper, top.mode & 0777) < 0)
-            r = orch_err_sys(err, errno, "cannot set the mode of the layer's root");
-        orch_entry_fini(&top);
-    }
-    if (r == 0)
-        r = orch_layer_scaffold(&view, e->plan, scaffold, root ? orch_agent_uid() : (uid_t)-1,
-                                root ? orch_agent_gid() : (gid_t)-1, ret_used, err);
-    orch_view_fini(&view);
-    return r;
-}
-
 static int run(struct orch_exec *e, const char *scaffold, struct orch_err *err)
 {
     const struct orch_strv none = {0};
@@ -174,12 +152,13 @@ static int run(struct orch_exec *e, const char *scaffold, struct orch_err *err)
 
 int orch_exec_sandbox(struct orch_exec *e, struct orch_err *err)
 {
+    const struct orch_strv none = {0};
     ORCH_AUTO_FREE char *scaffold = NULL;
     bool used = false;
     int r = make_layer(e, &scaffold, err);
 
     if (r == 0)
-        r = prepare_view(e, scaffold, &used, err);
+        r = orch_upper_prepare(&none, e->workspace, e->plan, e->upper, scaffold, &used, err);
     if (r == 0)
         r = run(e, used ? scaffold : NULL, err);
     e->ran = r == 0;

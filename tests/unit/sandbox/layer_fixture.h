@@ -395,4 +395,17 @@ static const struct fx_case fx_cases[] = {
      "~d\n+e\n"},
 };
 
+/* An upper made by hand instead of by an overlay: ops run in it directly. */
+static inline void hand_made(struct fx *fx, const struct op *setup, const struct op *upper)
+{
+    char *up;
+
+    fx_init(fx);
+    assert_int_equal(fx_ops(fx->ws, setup), 0);
+    up = fx_upper(fx, fx->n_up++);
+    assert_int_equal(mkdir(up, 0755), 0);
+    assert_int_equal(fx_ops(up, upper), 0);
+    free(up);
+}
+
 #endif
