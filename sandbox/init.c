@@ -207,7 +207,8 @@ static int enter_workspace(const struct orch_plan *plan, struct orch_fail *f)
     return 0;
 }
 
-/* The empty standard input is the view's own /dev/null, so that /dev/stdin can be opened again under Landlock. */
+/* The empty standard input is the view's own /dev/null, so that /dev/stdin can be opened again under
+ * Landlock. */
 static int agent_stdio(const struct orch_start *s)
 {
     ORCH_AUTO_FD int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
