@@ -133,6 +133,53 @@ static int open_dir(struct orch_rundir *r)
     return r->fd < 0 ? -errno : 0;
 }
 
+/* Without entries, or not there at all. */
+static bool is_empty(int dir, const char *name)
+{
+    int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
+    bool empty = d || errno == ENOENT;
+
+    for (struct dirent *e; d && (e = readdir(d));)
+        empty = empty && (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0);
+    if (d)
+        (void)closedir(d);
+    return empty;
+}
+
+/* No complete first record and no layer: its supervisor was killed before the run began. */
+static bool never_began(int dir)
+{
+    ORCH_AUTO_BUF struct orch_buf b = {0};
+    int r = orch_read_file(dir, "journal.jsonl", 1u << 20, &b);
+
+    if (r < 0 && r != -ENOENT)
+        return false;
+    if (b.len && memchr(b.data, '\n', b.len))
+        return false;
+    return is_empty(dir, "layers");
+}
+
+/* Makes the directory; one of the same name in which nothing ever began is replaced. */
+static int make_run_dir(struct orch_rundir *r, struct orch_err *err)
+{
+    struct orch_err ignored = {0};
+    bool free_again;
+
+    if (mkdir(r->path, 0700) == 0 || errno != EEXIST || open_dir(r) < 0)
+        return 0;
+    free_again = orch_rundir_lock(r, &ignored) == 0 && never_began(r->fd);
+    orch_close_fdp(&r->lock);
+    orch_close_fdp(&r->fd);
+    if (!free_again)
+        return orch_err_exit(err, ORCH_EXIT_USAGE, EEXIST,
+                             "run '%s' exists already; continue it with: orch-sandbox resume %s", r->id,
+                             r->id);
+    (void)orch_rm_rf(AT_FDCWD, r->path);
+    (void)mkdir(r->path, 0700);
+    return 0;
+}
+
 int orch_rundir_create(const char *state, const char *id, struct orch_rundir *ret, struct orch_err *err)
 {
     struct orch_rundir r = ORCH_RUNDIR_NONE;
@@ -141,10 +188,8 @@ int orch_rundir_create(const char *state, const char *id, struct orch_rundir *re
 
     r.id = id ? orch_xstrdup(id) : new_run_id();
     r.path = orch_xasprintf("%s/%s", runs, r.id);
-    if (mkdir(r.path, 0700) < 0 && errno == EEXIST)
-        e = orch_err_exit(err, ORCH_EXIT_USAGE, EEXIST,
-                          "run '%s' exists already; continue it with: orch-sandbox resume %s", r.id, r.id);
-    else if ((e = open_dir(&r)) < 0)
+    e = make_run_dir(&r, err);
+    if (e == 0 && (e = open_dir(&r)) < 0)
         e = state_error(err, -e, "cannot create the run directory", r.path);
     if (e == 0)
         e = orch_rundir_lock(&r, err);

@@ -326,3 +326,15 @@ END
     [ "$(cat "$WS/kept")" = changed ]
     [ ! -e "$WS/dir" ]
 }
+
+@test "run_killed_before_it_began_leaves_its_name_free_and_one_that_began_does_not" {
+    worker one 0
+    mkdir -p "$STATE/runs/$RUN/layers" "$STATE/runs/$RUN/logs"
+    printf '{"v":1,"seq":1,"ti' >"$STATE/runs/$RUN/journal.jsonl"
+    drive
+    ended 0
+    rm "$STATE/runs/$RUN/journal.jsonl" # control: its layers show that it did begin
+    drive
+    [ "$status" -eq 2 ]
+    [ -d "$STATE/runs/$RUN/layers/one.1" ]
+}
