@@ -289,3 +289,13 @@ void orch_time_now(char ret[ORCH_TIME_SIZE])
         (void)snprintf(ret, ORCH_TIME_SIZE, "0000-00-00T00:00:00"); /* a clock beyond the year 9999 */
     (void)snprintf(ret + 19, ORCH_TIME_SIZE - 19, ".%09uZ", (unsigned)ts.tv_nsec % 1000000000u);
 }
+
+int64_t orch_time_parse(const char *s)
+{
+    struct tm tm = {0};
+    const char *rest = strptime(s, "%Y-%m-%dT%H:%M:%S", &tm);
+
+    if (!rest || *rest != '.' || strspn(rest + 1, "0123456789") != 9 || strcmp(rest + 10, "Z") != 0)
+        return -1;
+    return timegm(&tm);
+}

@@ -42,5 +42,7 @@ bool orch_path_beneath(const char *path, const char *dir);
 uint64_t orch_now_ms(void);
 #define ORCH_TIME_SIZE 31
 void orch_time_now(char ret[ORCH_TIME_SIZE]);
+/* Seconds since 1970 of such a text, its fraction dropped; -1 if it is none. */
+int64_t orch_time_parse(const char *s);
 
 #endif

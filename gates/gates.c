@@ -25,6 +25,15 @@ const char *orch_gate_verdict_name(enum orch_gate_verdict v)
     return (size_t)v < N_VERDICTS ? verdict_names[v] : "error";
 }
 
+enum orch_gate_verdict orch_gate_verdict_parse(const char *name)
+{
+    for (size_t i = 0; i < N_VERDICTS; i++) {
+        if (strcmp(verdict_names[i], name) == 0)
+            return (enum orch_gate_verdict)i;
+    }
+    return ORCH_GATE_ERROR;
+}
+
 void orch_gate_say(struct orch_gate_result *r, enum orch_gate_verdict v, const char *fmt, ...)
 {
     char *s = NULL;
@@ -62,97 +71,76 @@ void orch_gate_add_sep(struct orch_buf *out)
         orch_buf_str(out, "; ");
 }
 
-/* The first child with this verdict, or NULL. */
-static const struct orch_gate_result *first_with(const struct orch_gate_result *r, enum orch_gate_verdict v)
+/* ---- groups ---- */
+
+static size_t find_verdict(const enum orch_gate_verdict *v, size_t n, enum orch_gate_verdict want)
 {
-    for (size_t i = 0; i < r->n_children; i++) {
-        if (r->children[i].verdict == v)
-            return &r->children[i];
+    size_t i = 0;
+
+    while (i < n && v[i] != want)
+        i++;
+    return i;
+}
+
+/* One child with the verdict `decisive` decides; without any, and nothing pending, it is `otherwise`. */
+static const struct rule {
+    bool known;
+    enum orch_gate_verdict decisive, result, otherwise, empty;
+} rules[] = {
+    [ORCH_GATE_ALL] = {true, ORCH_GATE_FAIL, ORCH_GATE_FAIL, ORCH_GATE_PASS, ORCH_GATE_ERROR},
+    [ORCH_GATE_ANY] = {true, ORCH_GATE_PASS, ORCH_GATE_PASS, ORCH_GATE_FAIL, ORCH_GATE_FAIL},
+    [ORCH_GATE_NOT] = {true, ORCH_GATE_PASS, ORCH_GATE_FAIL, ORCH_GATE_PASS, ORCH_GATE_ERROR},
+};
+
+enum orch_gate_verdict orch_gate_combine(enum orch_gate_type type, const enum orch_gate_verdict *v, size_t n,
+                                         size_t *ret_child)
+{
+    const struct rule *r = (size_t)type < ORCH_NELEM(rules) ? &rules[type] : &rules[0];
+    const struct {
+        enum orch_gate_verdict child, result;
+    } order[] = {{ORCH_GATE_INTEGRITY, ORCH_GATE_INTEGRITY},
+                 {ORCH_GATE_ERROR, ORCH_GATE_ERROR},
+                 {r->decisive, r->result},
+                 {ORCH_GATE_PENDING, ORCH_GATE_PENDING}};
+
+    *ret_child = n;
+    if (!r->known)
+        return ORCH_GATE_ERROR;
+    for (size_t i = 0; i < ORCH_NELEM(order); i++) {
+        *ret_child = find_verdict(v, n, order[i].child);
+        if (*ret_child < n)
+            return order[i].result;
     }
-    return NULL;
+    return n ? r->otherwise : r->empty;
 }
 
-static size_t count_passes(const struct orch_gate_result *r)
+/* What a group says when no child decided alone; the child that did is named by its own reason. */
+static const char *const group_words[] = {
+    [ORCH_GATE_ALL] = "all passed",
+    [ORCH_GATE_ANY] = "none passed",
+    [ORCH_GATE_NOT] = "failed, as wanted",
+};
+
+/* Evaluates every child, without a short cut, so that the feedback is whole. */
+static void group_eval(const struct orch_gate *g, const struct orch_gate_ctx *c, struct orch_gate_result *r)
 {
-    size_t n = 0;
+    ORCH_AUTO_FREE enum orch_gate_verdict *v = orch_xcalloc(g->n_children + 1, sizeof(*v));
+    enum orch_gate_verdict result;
+    size_t child;
 
-    for (size_t i = 0; i < r->n_children; i++)
-        n += r->children[i].verdict == ORCH_GATE_PASS;
-    return n;
-}
-
-/* "NAME: REASON" of the child that decided; its reason is printable already. */
-static void say_child(struct orch_gate_result *r, enum orch_gate_verdict v, const char *what,
-                      const struct orch_gate_result *child)
-{
-    ORCH_AUTO_FREE char *name = orch_escape_str(child->name);
-
-    orch_gate_say(r, v, "%s%s: %s", what, name, child->reason);
-}
-
-/*
- * Evaluates every child. True if each ended in pass or fail, so that the operator can be applied; otherwise
- * the verdict is said here. A pending child cannot be combined yet, so it counts as an error.
- */
-static bool eval_children(const struct orch_gate *g, const struct orch_gate_ctx *c,
-                          struct orch_gate_result *r)
-{
-    static const enum orch_gate_verdict worse[] = {ORCH_GATE_INTEGRITY, ORCH_GATE_ERROR, ORCH_GATE_PENDING};
-    const struct orch_gate_result *bad = NULL;
-
-    r->children = orch_xcalloc(g->n_children ? g->n_children : 1, sizeof(*r->children));
+    r->children = orch_xcalloc(g->n_children + 1, sizeof(*r->children));
     r->n_children = g->n_children;
-    for (size_t i = 0; i < g->n_children; i++)
+    for (size_t i = 0; i < g->n_children; i++) {
         orch_gate_eval(&g->children[i], c, &r->children[i]);
-    for (size_t i = 0; i < ORCH_NELEM(worse) && !bad; i++)
-        bad = first_with(r, worse[i]);
-    if (bad)
-        say_child(r, bad->verdict == ORCH_GATE_INTEGRITY ? ORCH_GATE_INTEGRITY : ORCH_GATE_ERROR, "", bad);
-    return !bad;
-}
-
-/* Of zero children: an error, because nothing was shown. */
-static void all_eval(const struct orch_gate *g, const struct orch_gate_ctx *c, struct orch_gate_result *r)
-{
-    const struct orch_gate_result *failed;
-
-    if (!eval_children(g, c, r))
-        return;
-    failed = first_with(r, ORCH_GATE_FAIL);
-    if (failed)
-        say_child(r, ORCH_GATE_FAIL, "", failed);
-    else if (r->n_children)
-        orch_gate_say(r, ORCH_GATE_PASS, "all %zu passed", r->n_children);
-    else
-        orch_gate_say(r, ORCH_GATE_ERROR, "there is no gate in it");
-}
-
-static void any_eval(const struct orch_gate *g, const struct orch_gate_ctx *c, struct orch_gate_result *r)
-{
-    if (!eval_children(g, c, r))
-        return;
-    if (first_with(r, ORCH_GATE_PASS))
-        orch_gate_say(r, ORCH_GATE_PASS, "%zu of %zu passed", count_passes(r), r->n_children);
-    else if (r->n_children)
-        say_child(r, ORCH_GATE_FAIL, "none passed, first ", &r->children[0]);
-    else
-        orch_gate_say(r, ORCH_GATE_FAIL, "there is no gate in it");
-}
-
-/* Passes if no child does. */
-static void not_eval(const struct orch_gate *g, const struct orch_gate_ctx *c, struct orch_gate_result *r)
-{
-    const struct orch_gate_result *passed;
-
-    if (!eval_children(g, c, r))
-        return;
-    passed = first_with(r, ORCH_GATE_PASS);
-    if (passed)
-        say_child(r, ORCH_GATE_FAIL, "must not pass, but did: ", passed);
-    else if (r->n_children)
-        say_child(r, ORCH_GATE_PASS, "failed, as wanted: ", &r->children[0]);
-    else
-        orch_gate_say(r, ORCH_GATE_ERROR, "there is no gate in it");
+        v[i] = r->children[i].verdict;
+    }
+    result = orch_gate_combine(g->type, v, g->n_children, &child);
+    if (child < g->n_children) {
+        ORCH_AUTO_FREE char *name = orch_escape_str(r->children[child].name);
+        orch_gate_say(r, result, "%s: %s", name, r->children[child].reason);
+    } else {
+        orch_gate_say(r, result, "%s", g->n_children ? group_words[g->type] : "there is no gate in it");
+    }
 }
 
 static void describe_into(const struct orch_gate *g, struct orch_buf *out);
@@ -191,9 +179,10 @@ static const struct gate_ops {
     [ORCH_GATE_CHANGES] = {orch_gate_changes_eval, orch_gate_changes_describe},
     [ORCH_GATE_COMMAND] = {orch_gate_command_eval, orch_gate_command_describe},
     [ORCH_GATE_DENIALS] = {orch_gate_denials_eval, orch_gate_denials_describe},
-    [ORCH_GATE_ALL] = {all_eval, all_describe},
-    [ORCH_GATE_ANY] = {any_eval, any_describe},
-    [ORCH_GATE_NOT] = {not_eval, not_describe},
+    [ORCH_GATE_APPROVAL] = {orch_gate_approval_eval, orch_gate_approval_describe},
+    [ORCH_GATE_ALL] = {group_eval, all_describe},
+    [ORCH_GATE_ANY] = {group_eval, any_describe},
+    [ORCH_GATE_NOT] = {group_eval, not_describe},
 };
 
 static const struct gate_ops *find_ops(enum orch_gate_type t)

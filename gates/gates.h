@@ -62,6 +62,16 @@ struct orch_gate_result {
 /* Evaluates one gate (children too). Always fills *ret; never fails otherwise. */
 void orch_gate_eval(const struct orch_gate *g, const struct orch_gate_ctx *c, struct orch_gate_result *ret);
 void orch_gate_result_fini(struct orch_gate_result *r);
+/*
+ * The verdict of a gate made of others, from theirs: the same function judges live results and, when an
+ * approval was given later, the recorded ones. Integrity beats error, and error beats the rest: what could
+ * not be judged never turns into a pass by negation or by a sibling. What is still pending leaves the group
+ * pending unless the others decide it. *ret_child: the child that decided, n if none did alone.
+ */
+enum orch_gate_verdict orch_gate_combine(enum orch_gate_type type, const enum orch_gate_verdict *v, size_t n,
+                                         size_t *ret_child);
+/* The inverse of orch_gate_verdict_name; an unknown name is ORCH_GATE_ERROR. */
+enum orch_gate_verdict orch_gate_verdict_parse(const char *name);
 /* One sentence for the agent and for people: what the gate wants ("file PLAN.md of at least 100 bytes").
  * Caller frees. */
 char *orch_gate_describe(const struct orch_gate *g);

@@ -35,5 +35,8 @@ void orch_gate_command_describe(const struct orch_gate *g, struct orch_buf *out)
 void orch_gate_denials_eval(const struct orch_gate *g, const struct orch_gate_ctx *c,
                             struct orch_gate_result *r);
 void orch_gate_denials_describe(const struct orch_gate *g, struct orch_buf *out);
+void orch_gate_approval_eval(const struct orch_gate *g, const struct orch_gate_ctx *c,
+                             struct orch_gate_result *r);
+void orch_gate_approval_describe(const struct orch_gate *g, struct orch_buf *out);
 
 #endif

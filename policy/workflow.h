@@ -26,6 +26,7 @@ enum orch_gate_type {
     ORCH_GATE_CHANGES,
     ORCH_GATE_COMMAND,
     ORCH_GATE_DENIALS,
+    ORCH_GATE_APPROVAL,
     ORCH_GATE_ALL,
     ORCH_GATE_ANY,
     ORCH_GATE_NOT,
@@ -48,13 +49,15 @@ struct orch_gate { /* only the fields of its type are meaningful */
     /* command */
     struct orch_strv run;
     struct orch_profile *profile; /* owned */
-    uint64_t timeout_ms;          /* default 10 min */
+    uint64_t timeout_ms;          /* default 10 min; approval: how long it may wait, default 0 = no end */
     int expect;
     bool exec, must_fail;
     struct orch_strv restore, protect;
     /* denials */
     uint64_t max;
     char *class_name; /* NULL = all classes */
+    /* approval */
+    char *prompt; /* what the operator is asked, NULL if nothing */
     /* all any not */
     struct orch_gate *children;
     size_t n_children;

@@ -6,9 +6,9 @@
 #define DEFAULT_TIMEOUT_MS (10 * 60 * 1000)
 #define DEFAULT_PROFILE "gate"
 
-static const char *const type_names[] = {"file", "changes", "command", "denials", "all", "any", "not", NULL};
-static const char *const type_later[] = {"approval", "json",      "pattern", "tests",
-                                         "coverage", "signature", NULL};
+static const char *const type_names[] = {"file", "changes", "command", "denials", "approval",
+                                         "all",  "any",     "not",     NULL};
+static const char *const type_later[] = {"json", "pattern", "tests", "coverage", "signature", NULL};
 static const char *const class_names[] = {"filesystem", "exec", "syscall", "network", "control", NULL};
 
 const char *orch_gate_type_name(enum orch_gate_type t)
@@ -34,6 +34,7 @@ void orch_wf_gate_fini(struct orch_gate *g)
     free(g->path);
     free(g->sha256);
     free(g->class_name);
+    free(g->prompt);
     orch_strv_fini(&g->allow);
     orch_strv_fini(&g->deny);
     orch_strv_fini(&g->required);
@@ -168,6 +169,13 @@ static const struct orch_rd_field denials_fields[] = {
     {0},
 };
 
+static const struct orch_rd_field approval_fields[] = {
+    COMMON,
+    {.key = "prompt", .kind = ORCH_RD_TEXT, .off = G(prompt)},
+    {.key = "timeout", .kind = ORCH_RD_TIME, .off = G(timeout_ms), .min = 1, .max = ORCH_TIME_MAX_MS},
+    {0},
+};
+
 static const struct orch_rd_field group_fields[] = {
     COMMON,
     {.key = "gates", .kind = ORCH_RD_CALL, .call = read_children, .required = true},
@@ -224,18 +232,30 @@ static void check_command(const struct orch_rd *rd, struct gate_read *r)
     r->g.profile = orch_wf_profile(r->all->ctx, rd, at, ref);
 }
 
+static bool asks_a_person(const struct orch_gate *g)
+{
+    bool found = g->type == ORCH_GATE_APPROVAL;
+
+    for (size_t i = 0; i < g->n_children && !found; i++)
+        found = asks_a_person(&g->children[i]);
+    return found;
+}
+
+/* Silence would pass it. */
+static void check_not(const struct orch_rd *rd, struct gate_read *r)
+{
+    if (asks_a_person(&r->g))
+        orch_json_error(rd->doc, r->node, rd->d, "an approval cannot be turned round by 'not'");
+}
+
 /* Rows in the order of enum orch_gate_type. */
 static const struct {
     const struct orch_rd_field *fields;
     void (*check)(const struct orch_rd *rd, struct gate_read *r);
 } types[] = {
-    {file_fields, check_file},
-    {changes_fields, check_changes},
-    {command_fields, check_command},
-    {denials_fields, NULL},
-    {group_fields, NULL},
-    {group_fields, NULL},
-    {group_fields, NULL},
+    {file_fields, check_file}, {changes_fields, check_changes}, {command_fields, check_command},
+    {denials_fields, NULL},    {approval_fields, NULL},         {group_fields, NULL},
+    {group_fields, NULL},      {group_fields, check_not},
 };
 
 /* --- one gate --- */
@@ -264,7 +284,6 @@ static void read_gate(struct orch_wf_gates *all, const struct orch_rd *rd, const
         .node = node,
         .g = {.min_size = 1, .max_size = UINT64_MAX, .max_files = UINT64_MAX, .max_bytes = UINT64_MAX},
     };
-    r.g.timeout_ms = DEFAULT_TIMEOUT_MS;
     const cJSON *type = orch_rd_get(node, "type");
     unsigned t = 0;
     if (type == NULL) {
@@ -275,6 +294,7 @@ static void read_gate(struct orch_wf_gates *all, const struct orch_rd *rd, const
     if (!orch_rd_enum(rd, type, type_names, type_later, &t))
         return;
     r.g.type = (enum orch_gate_type)t;
+    r.g.timeout_ms = r.g.type == ORCH_GATE_COMMAND ? DEFAULT_TIMEOUT_MS : 0;
     r.g.origin = orch_json_pointer(rd->doc, node);
     settle_name(rd, &r);
     size_t before = rd->d->n;

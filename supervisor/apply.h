@@ -33,12 +33,24 @@ struct orch_apply_stats {
 int orch_apply(const struct orch_view *full, const struct orch_changes *c, const char *workspace, uid_t uid,
                gid_t gid, struct orch_apply_stats *ret, struct orch_err *err);
 
+/* Entries that belong to another owner than uid and gid; the first few, escaped, with their paths. */
+struct orch_owners {
+    uid_t uid;
+    gid_t gid;
+    size_t foreign;
+    struct orch_strv first;
+};
+
 /* Fingerprint of a tree: type, ino, size, mode, mtime, ctime of every entry, sorted by path; as bytes to
- * keep. */
-int orch_fingerprint(const char *workspace, struct orch_buf *out, struct orch_err *err);
+ * keep. owners (may be NULL): counted on the way. */
+int orch_fingerprint(const char *workspace, struct orch_buf *out, struct orch_owners *owners,
+                     struct orch_err *err);
 /* Paths that differ between a kept fingerprint and now, those matching `ignore` left out; at most `max` are
  * listed, *ret_n counts all. */
 int orch_fingerprint_diff(const struct orch_buf *kept, const char *workspace, const struct orch_strv *ignore,
                           size_t max, struct orch_strv *ret, size_t *ret_n, struct orch_err *err);
+/* All paths that differ, sorted, but for directories of which only the contents do. */
+int orch_fingerprint_edits(const struct orch_buf *kept, const char *workspace, struct orch_strv *ret,
+                           struct orch_err *err);
 
 #endif

@@ -53,6 +53,8 @@ bool orch_attempt_beat(struct orch_attempt *a)
         return false;
     r = orch_audit_flush(a->run->audit, FOLD_MS, &a->err);
     if (r == 0)
+        r = orch_print_join(a->run, false, &a->err);
+    if (r == 0)
         r = heartbeat(a, orch_now_ms());
     if (r < 0)
         orch_attempt_fail(a, r);
@@ -129,7 +131,7 @@ static enum orch_next on_tick(void *ctx)
         return ORCH_STOP_CANCEL;
     if (orch_usage_due(&a->usage, a->plan, a->upper))
         return ORCH_STOP_LIMIT_WORKSPACE;
-    return a->run->signals.first ? ORCH_STOP_CANCEL : ORCH_GO_ON;
+    return orch_signals_stop(&a->run->signals) ? ORCH_STOP_CANCEL : ORCH_GO_ON;
 }
 
 static bool output_full(void *ctx)
@@ -454,6 +456,8 @@ static int attempt_steps(struct orch_attempt *a, struct orch_err *err)
     show_start(a);
     a->began_ms = a->beat_ms = orch_now_ms();
     r = a->phase->agent ? run_agent(a, err) : audit_start(a, err);
+    if (r == 0 && a->outcome.end == ORCH_END_CANCEL && orch_signals_pause(&a->run->signals))
+        return orch_run_drop(a->run, ORCH_DROP_SUSPEND, err); /* cut off, so not judged */
     return r < 0 ? r : orch_attempt_judge(a, err);
 }
 

@@ -155,9 +155,23 @@ static int check_members(const struct walk *w, const cJSON *root, struct orch_er
         return bad(w, err, "has the wrong sequence number: a record is missing, repeated or out of order");
     if (!cJSON_IsString(prev) || prev->next)
         return bad(w, err, "does not end with \"prev\"");
-    if (strcmp(prev->valuestring, w->prev) != 0)
-        return bad(w, err, "does not follow from the record before it: one of the two was changed");
-    return 0;
+    return strcmp(prev->valuestring, w->prev) == 0 ? 0 : -ESTALE;
+}
+
+/* The link to the record before is broken. If the record after follows from this one, this one is whole. */
+static int broken_link(struct walk *w, const char *line, size_t n, struct orch_err *err)
+{
+    char own[ORCH_HEX_SIZE], tail[ORCH_HEX_SIZE + 16];
+    const char *next;
+    size_t m, len;
+
+    orch_sha256_buf(line, n, own);
+    len = (size_t)snprintf(tail, sizeof(tail), "\"prev\":\"%s\"}\n", own);
+    if (lines_next(&w->in, &next, &m) > 0 && m >= len && memcmp(next + m - len, tail, len) == 0) {
+        w->seq--;
+        return bad(w, err, "was changed: the record after it does not follow from it");
+    }
+    return bad(w, err, "does not follow from the record before it: one of the two was changed");
 }
 
 /* Checks one line (n bytes with the newline) and moves the walk behind it. On success the caller frees *ret.
@@ -177,6 +191,8 @@ static int check_line(struct walk *w, const char *line, size_t n, struct orch_js
                              w->name, w->seq, why);
     }
     rc = check_members(w, orch_json_root(doc), err);
+    if (rc == -ESTALE)
+        rc = broken_link(w, line, n, err);
     if (rc < 0)
         return rc;
     orch_sha256_buf(line, n, w->prev);

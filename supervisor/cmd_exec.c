@@ -184,7 +184,7 @@ static int prepare(struct orch_exec *e, struct orch_err *err)
     if (r == 0)
         r = orch_state_prepare(e->state, err); /* no probe: this one sandbox is its own */
     if (r == 0)
-        r = orch_signals_open(&e->signals, err);
+        r = orch_signals_open(false, &e->signals, err);
     if (r == 0)
         r = open_audit(e, err);
     return r;
@@ -195,7 +195,7 @@ static int steps(struct orch_exec *e, struct orch_err *err)
     int status, r = prepare(e, err);
 
     if (r == 0 && e->opt->apply)
-        r = orch_fingerprint(e->workspace, &e->fingerprint, err);
+        r = orch_fingerprint(e->workspace, &e->fingerprint, NULL, err);
     if (r == 0)
         r = orch_exec_sandbox(e, err);
     if (r < 0)

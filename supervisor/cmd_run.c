@@ -8,8 +8,6 @@
 #include "common/io.h"
 #include "supervisor/preflight.h"
 
-#define INPUTS_MAX (64u << 20)
-
 /* Diagnostics have been printed: nothing is left to say. */
 #define PRINTED (-EINVAL)
 
@@ -52,7 +50,7 @@ static int prepare(struct orch_run *r, struct orch_err *err)
         k = orch_preflight_all_limits(r, err);
     if (k == 0)
         k = orch_preflight_host(r->state, r->workspace, err);
-    return k < 0 ? k : orch_signals_open(&r->signals, err);
+    return k < 0 ? k : orch_signals_open(true, &r->signals, err);
 }
 
 static void print(const struct orch_buf *b)
@@ -94,6 +92,7 @@ static int conclude(struct orch_run *r, int k, struct orch_err *err)
     else if (k < 0)
         code = orch_fail(err, ORCH_EXIT_STATE);
     print_summary(r);
+    orch_rundir_sweep(&r->dir); /* nobody waits any more */
     return code;
 }
 
@@ -120,12 +119,16 @@ static int describe(struct orch_run *r)
 
 static int run_checks(struct orch_run *r, struct orch_err *err)
 {
-    int k = orch_preflight_inside(err);
+    int k = orch_overrides_permitted(r->opt, err);
 
+    if (k == 0)
+        k = orch_preflight_inside(err);
     if (k == 0)
         k = load_workflow(r, r->opt->args[0]);
     if (k == 0)
         k = check_until(r, err);
+    if (k == 0)
+        k = orch_overrides_check(r->opt, r->wf, NULL, err);
     if (k == 0 && r->opt->run_id && !orch_run_id_valid(r->opt->run_id))
         k = orch_err_exit(err, ORCH_EXIT_USAGE, EINVAL,
                           "--run-id: letters, digits, '.', '_' and '-', at most 64");
@@ -152,6 +155,8 @@ static int run_steps(struct orch_run *r, struct orch_err *err)
         return k;
     show_start(r, "run");
     k = orch_run_start(r, err);
+    if (k == 0)
+        k = orch_overrides_record(r, err);
     return k < 0 ? k : orch_run_drive(r, err);
 }
 
@@ -169,142 +174,34 @@ int orch_cmd_run(const struct orch_options *opt)
 
 /* ---- resume ---- */
 
-/* Only what the run kept counts; the original files are not looked at. */
-static int load_inputs(struct orch_run *r, struct orch_err *err)
-{
-    ORCH_AUTO_BUF struct orch_buf b = {0};
-    struct orch_diags d = {0};
-    int k = orch_read_file(r->dir.fd, ORCH_INPUTS_NAME, INPUTS_MAX, &b);
-
-    if (k == 0)
-        k = orch_workflow_import(b.data ? b.data : "", b.len, &r->wf, &d);
-    if (k == 0 && (r->wf->n_phases != r->journal.state.n_phases ||
-                   strcmp(r->wf->digest, r->journal.state.workflow_digest) != 0))
-        k = -EBADMSG;
-    if (k < 0)
-        (void)orch_err_exit(err, ORCH_EXIT_CORRUPT, -k, "%s cannot be used: %s", ORCH_INPUTS_NAME,
-                            d.n ? d.v[0].msg : "it does not belong to this journal");
-    orch_diags_fini(&d);
-    return k;
-}
-
-struct spent {
-    const char *phase;
-    unsigned attempt;
-    uint64_t denials;
-};
-
-static int add_denials(void *ctx, const struct orch_json *rec)
-{
-    struct spent *sp = ctx;
-    const cJSON *root = orch_json_root(rec);
-    const char *event = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(root, "event"));
-    const char *phase = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(root, "phase"));
-    const cJSON *attempt = cJSON_GetObjectItemCaseSensitive(root, "attempt");
-    const cJSON *count = cJSON_GetObjectItemCaseSensitive(root, "count");
-
-    if (event && phase && strcmp(event, "denial") == 0 && strcmp(phase, sp->phase) == 0 &&
-        cJSON_IsNumber(attempt) && attempt->valuedouble == sp->attempt && cJSON_IsNumber(count) &&
-        !cJSON_GetObjectItemCaseSensitive(root, "quiet") && !cJSON_GetObjectItemCaseSensitive(root, "gate"))
-        sp->denials += (uint64_t)count->valuedouble;
-    return 0;
-}
-
-/* The journal's heartbeat is a few seconds old; the audit log has what was written since. */
-static int recount_denials(struct orch_run *r, struct orch_err *err)
-{
-    const struct orch_run_state *s = &r->journal.state;
-    struct spent sp = {.phase = s->phases[s->open_phase].name, .attempt = s->open_attempt};
-    bool torn;
-    int k = orch_chain_read(r->dir.fd, ORCH_AUDIT_NAME, add_denials, &sp, &torn, NULL, err);
-
-    if (k == 0 && s->open_denials + sp.denials > r->denials)
-        r->denials = s->open_denials + sp.denials;
-    return k;
-}
-
-/* A dead supervisor's attempt: dropped, not counted against `attempts`; its time and denials stay spent. */
-static int drop_open(struct orch_run *r, struct orch_err *err)
-{
-    const struct orch_run_state *s = &r->journal.state;
-    ORCH_AUTO_FREE char *layer = NULL;
-    struct orch_jw w;
-    int k;
-
-    if (!s->open)
-        return 0;
-    layer = orch_xasprintf("layers/%s.%u", s->phases[s->open_phase].name, s->open_attempt);
-    k = recount_denials(r, err);
-    if (k == 0)
-        k = orch_audit_scope(r->audit, s->phases[s->open_phase].name, s->open_attempt, NULL, err);
-    if (k < 0)
-        return k;
-    orch_audit_begin(r->audit, "attempt", &w);
-    orch_jw_str(&w, "state", "end");
-    orch_jw_str(&w, "end", "interrupted");
-    orch_jw_uint(&w, "elapsed_ms", s->spent_ms - s->open_spent_ms);
-    orch_jw_str(&w, "counts", "lower_bound");
-    k = orch_audit_commit(r->audit, &w, err);
-    if (k < 0)
-        return k;
-    orch_run_record(r, "interrupted", &w);
-    orch_jw_str(&w, "phase", s->phases[s->open_phase].name);
-    orch_jw_uint(&w, "attempt", s->open_attempt);
-    k = orch_run_commit(r, &w, err);
-    if (k == 0)
-        (void)orch_rm_rf(r->dir.fd, layer);
-    return k;
-}
-
-static int resume_load(struct orch_run *r, struct orch_err *err)
-{
-    const struct orch_run_state *s = &r->journal.state;
-    int k = orch_journal_continue(r->dir.fd, &r->journal, err);
-
-    if (k < 0)
-        return k;
-    r->spent_before_ms = s->spent_ms;
-    r->denials = s->denials;
-    r->session_ms = orch_now_ms();
-    return load_inputs(r, err);
-}
-
 static int resume_continue(struct orch_run *r, struct orch_err *err)
 {
-    struct orch_jw w;
     int k = check_until(r, err);
 
+    if (k == 0)
+        k = orch_overrides_check(r->opt, r->wf, &r->journal.state, err);
     if (k == 0)
         k = orch_preflight_workspace(r->journal.state.workspace, r->state, r->opt->ignore_submounts,
                                      &r->workspace, err);
     if (k == 0)
         k = prepare(r, err);
-    if (k == 0)
-        k = orch_audit_open(r->dir.fd, ORCH_AUDIT_NAME, r->dir.id, true, &r->audit, err);
     if (k < 0)
         return k;
     show_start(r, "resume");
-    orch_run_record(r, "resumed", &w);
-    k = orch_run_commit(r, &w, err);
+    k = orch_run_take_up(r, err);
+    if (k == 0 && !*r->journal.state.fingerprint_digest)
+        k = orch_print_start(r, err);
     if (k == 0)
-        k = drop_open(r, err);
+        k = orch_overrides_record(r, err);
     return k < 0 ? k : orch_run_drive(r, err);
 }
 
 static int resume_steps(struct orch_run *r, struct orch_err *err)
 {
-    int k = orch_preflight_inside(err);
+    int k = orch_overrides_permitted(r->opt, err);
 
     if (k == 0)
-        k = orch_state_resolve(r->opt->state, &r->state, err);
-    if (k == 0)
-        k = orch_rundir_open(r->state, r->opt->args[0], &r->dir, err);
-    if (k == 0)
-        k = orch_rundir_lock(&r->dir, err);
-    if (k == 0)
-        k = orch_run_verify(&r->dir, NULL, err);
-    if (k == 0)
-        k = resume_load(r, err);
+        k = orch_run_reopen(r, r->opt->args[0], err);
     if (k < 0)
         return k;
     return r->journal.state.ended ? r->journal.state.exit_code : resume_continue(r, err);

@@ -16,6 +16,7 @@
 
 #define MAGIC "ORCHFP1\n"
 #define MAGIC_LEN 8
+#define OWNERS_SHOWN 5
 
 struct record {
     uint64_t ino, size;
@@ -40,6 +41,7 @@ struct items {
 struct scan {
     struct orch_buf paths;
     struct items items; /* path is NULL while scanning: the buffer moves */
+    struct orch_owners *owners;
 };
 
 static void items_add(struct items *items, const struct record *rec, const char *path)
@@ -60,6 +62,14 @@ static int cmp_items(const void *a, const void *b)
     return r ? r : (x->rec.len > y->rec.len) - (x->rec.len < y->rec.len);
 }
 
+static void count_owner(struct orch_owners *o, const struct stat *st, const char *path)
+{
+    if (!o || (st->st_uid == o->uid && st->st_gid == o->gid))
+        return;
+    if (o->foreign++ < OWNERS_SHOWN)
+        orch_strv_add_take(&o->first, orch_escape_str(path));
+}
+
 static int scan_entry(const struct orch_walk_entry *e, void *ctx, struct orch_err *err)
 {
     struct scan *s = ctx;
@@ -75,6 +85,7 @@ static int scan_entry(const struct orch_walk_entry *e, void *ctx, struct orch_er
                          .len = (uint32_t)strlen(path)};
 
     (void)err;
+    count_owner(s->owners, st, path);
     items_add(&s->items, &rec, NULL);
     orch_buf_add(&s->paths, path, rec.len);
     return 0;
@@ -95,10 +106,11 @@ static void write_items(struct items *items, const char *paths, struct orch_buf 
     }
 }
 
-int orch_fingerprint(const char *workspace, struct orch_buf *out, struct orch_err *err)
+int orch_fingerprint(const char *workspace, struct orch_buf *out, struct orch_owners *owners,
+                     struct orch_err *err)
 {
     ORCH_AUTO_FD int fd = orch_openat2(AT_FDCWD, workspace, O_PATH | O_DIRECTORY | O_NOFOLLOW, 0, 0);
-    struct scan s = {0};
+    struct scan s = {.owners = owners};
     int r;
 
     if (fd < 0)
@@ -215,24 +227,48 @@ static void settle(struct compare *c, size_t max, struct orch_strv *ret, size_t 
     *ret_n = c->diff.n;
 }
 
-int orch_fingerprint_diff(const struct orch_buf *kept, const char *workspace, const struct orch_strv *ignore,
-                          size_t max, struct orch_strv *ret, size_t *ret_n, struct orch_err *err)
+static void compare_fini(struct compare *c)
+{
+    orch_strv_fini(&c->diff);
+    orch_strv_fini(&c->maybe);
+    orch_strv_fini(&c->excused);
+}
+
+static int compare_now(const struct orch_buf *kept, const char *workspace, struct compare *c,
+                       struct orch_err *err)
 {
     ORCH_AUTO_BUF struct orch_buf now = {0};
     struct items a = {0}, b = {0};
-    struct compare c = {.ignore = ignore};
-    int r = orch_fingerprint(workspace, &now, err);
+    int r = orch_fingerprint(workspace, &now, NULL, err);
 
     if (r == 0 && (parse(kept, &a) < 0 || parse(&now, &b) < 0))
         r = orch_err_set(err, EBADMSG, "the workspace's fingerprint is damaged");
-    if (r == 0) {
-        merge(&c, &a, &b);
-        settle(&c, max, ret, ret_n);
-    }
+    if (r == 0)
+        merge(c, &a, &b);
     free(a.v);
     free(b.v);
-    orch_strv_fini(&c.diff);
-    orch_strv_fini(&c.maybe);
-    orch_strv_fini(&c.excused);
+    return r;
+}
+
+int orch_fingerprint_diff(const struct orch_buf *kept, const char *workspace, const struct orch_strv *ignore,
+                          size_t max, struct orch_strv *ret, size_t *ret_n, struct orch_err *err)
+{
+    ORCH_AUTO(compare_fini) struct compare c = {.ignore = ignore};
+    int r = compare_now(kept, workspace, &c, err);
+
+    if (r == 0)
+        settle(&c, max, ret, ret_n);
+    return r;
+}
+
+int orch_fingerprint_edits(const struct orch_buf *kept, const char *workspace, struct orch_strv *ret,
+                           struct orch_err *err)
+{
+    ORCH_AUTO(compare_fini) struct compare c = {0};
+    int r = compare_now(kept, workspace, &c, err);
+
+    sort(&c.diff);
+    for (size_t i = 0; r == 0 && i < c.diff.n; i++)
+        orch_strv_add(ret, c.diff.v[i]);
     return r;
 }

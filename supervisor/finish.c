@@ -1,6 +1,7 @@
 /* finish.c - every phase passed: conflict check, unsafe check, apply, final verdict (design 8). */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -11,6 +12,7 @@
 #include "supervisor/apply.h"
 #include "supervisor/output.h"
 #include "supervisor/run.h"
+#include "supervisor/theirs.h"
 
 #define SHOWN_MAX 10
 #define FINGERPRINT_MAX (1u << 30)
@@ -31,12 +33,19 @@ static void add_list(const struct orch_run *r, struct orch_buf *out, const struc
 static int note_conflict(struct orch_run *r, struct orch_err *err)
 {
     struct orch_jw w;
+    int k;
 
+    if (r->journal.state.ended) /* an apply afterwards: the verdict stands */
+        return 0;
     orch_run_record(r, "paused", &w);
     orch_jw_str(&w, "by", "conflict");
     orch_jw_str(&w, "phase", NULL);
-    return orch_run_commit(r, &w, err);
+    k = orch_run_commit(r, &w, err);
+    return k < 0 ? k : orch_run_seal(r, err);
 }
+
+#define DECIDE                                                                                               \
+    "; look with: orch-sandbox diff %s; then: apply --theirs-kept, discard, or put it right and resume"
 
 /* The workspace as it was at run start, or exit 9 with the paths that differ. The run can be resumed
  * afterwards. */
@@ -61,8 +70,8 @@ static int check_conflict(struct orch_run *r, struct orch_err *err)
     if (k < 0)
         return k;
     return orch_err_exit(err, ORCH_EXIT_BUSY, EBUSY,
-                         "the workspace changed during the run, nothing was applied; %zu path%s:%s", n,
-                         n == 1 ? "" : "s", list.data);
+                         "the workspace changed during the run, nothing was applied; %zu path%s:%s" DECIDE, n,
+                         n == 1 ? "" : "s", list.data, r->dir.id);
 }
 
 /* Where the run and somebody else changed the same file. */
@@ -111,29 +120,36 @@ static int check_overlap(struct orch_run *r, const struct orch_changes *c, struc
         return k;
     return orch_err_exit(
         err, ORCH_EXIT_BUSY, EBUSY,
-        "%zu file%s changed both by the run and in the workspace, nothing more was applied:%s", n,
-        n == 1 ? " was" : "s were", list.data);
+        "%zu file%s changed both by the run and in the workspace, nothing more was applied:%s" DECIDE, n,
+        n == 1 ? " was" : "s were", list.data, r->dir.id);
+}
+
+static void put_stats(struct orch_jw *w, const char *state, const struct orch_apply_stats *n,
+                      const struct orch_theirs *t)
+{
+    orch_jw_str(w, "state", state);
+    orch_jw_uint(w, "created", n->created);
+    orch_jw_uint(w, "modified", n->modified);
+    orch_jw_uint(w, "deleted", n->deleted);
+    orch_jw_uint(w, "kept", t->paths.n);
+    orch_jw_str(w, "kept_digest", t->digest);
 }
 
 static int record_apply(struct orch_run *r, const char *state, const struct orch_apply_stats *n,
-                        struct orch_err *err)
+                        const struct orch_theirs *t, struct orch_err *err)
 {
     struct orch_jw w;
     int k;
 
     orch_audit_begin(r->audit, "apply", &w);
-    orch_jw_str(&w, "state", state);
-    orch_jw_uint(&w, "created", n->created);
-    orch_jw_uint(&w, "modified", n->modified);
-    orch_jw_uint(&w, "deleted", n->deleted);
+    put_stats(&w, state, n, t);
     k = orch_audit_commit(r->audit, &w, err);
+    if (k == 0)
+        k = orch_run_sync_audit(r, err);
     if (k < 0)
         return k;
     orch_run_record(r, "apply", &w);
-    orch_jw_str(&w, "state", state);
-    orch_jw_uint(&w, "created", n->created);
-    orch_jw_uint(&w, "modified", n->modified);
-    orch_jw_uint(&w, "deleted", n->deleted);
+    put_stats(&w, state, n, t);
     return orch_run_commit(r, &w, err);
 }
 
@@ -202,38 +218,77 @@ static int check_unsafe(struct orch_run *r, const struct orch_view *full, const 
         }
         add_list(r, &reason, &unsafe, unsafe.n);
         *ret_ended = true;
-        k = orch_run_end(r, "unsafe", ORCH_EXIT_FAILED, reason.data, err);
+        k = r->journal.state.ended ? orch_err_exit(err, ORCH_EXIT_FAILED, EPERM, "%s", reason.data)
+                                   : orch_run_end(r, "unsafe", ORCH_EXIT_FAILED, reason.data, err);
     }
     orch_strv_fini(&unsafe);
     return k;
 }
 
-static int apply_changes(struct orch_run *r, const struct orch_view *full, const struct orch_changes *c,
-                         struct orch_err *err)
+/* Ends the run, unless it had ended before and is only applied now. */
+static int end_passed(struct orch_run *r, const char *reason, struct orch_err *err)
 {
-    struct orch_apply_stats n = count_changes(c);
-    bool ended = false, again = r->journal.state.apply_intent;
-    int k = check_unsafe(r, full, c, &ended, err);
+    return r->journal.state.ended ? orch_run_seal(r, err)
+                                  : orch_run_end(r, ORCH_PASSED, ORCH_EXIT_OK, reason, err);
+}
 
-    if (k < 0 || ended)
-        return k;
-    if (!again)
+static int end_applied(struct orch_run *r, struct orch_err *err)
+{
+    ORCH_AUTO_FREE char *reason = NULL;
+
+    if (r->journal.state.kept == 0)
+        return end_passed(r, "every phase passed; the changes were applied", err);
+    reason = orch_xasprintf("every phase passed; the changes were applied but for %" PRIu64
+                            " paths, left as others made them",
+                            r->journal.state.kept);
+    return end_passed(r, reason, err);
+}
+
+/* The checks before the first write, and again before a restart goes on: nobody's edit may be lost. */
+static int check_edits(struct orch_run *r, const struct orch_changes *c, const struct orch_theirs *t,
+                       struct orch_err *err)
+{
+    bool again = r->journal.state.apply_intent;
+    int k = 0;
+
+    if (!again && !*t->digest)
         k = check_conflict(r, err);
-    if (k == 0 && (again || r->wf->ignore_changes.n))
+    if (k == 0 && (again || (r->wf->ignore_changes.n && !*t->digest)))
         k = check_overlap(r, c, err);
-    if (k == 0 && !again)
-        k = record_apply(r, "intent", &n, err);
+    return k;
+}
+
+static int write_changes(struct orch_run *r, const struct orch_view *full, const struct orch_changes *c,
+                         const struct orch_theirs *t, struct orch_err *err)
+{
+    const struct orch_run_state *s = &r->journal.state;
+    struct orch_apply_stats n = count_changes(c);
+    int k = s->apply_intent ? 0 : record_apply(r, "intent", &n, t, err);
+
     if (k == 0)
         k = orch_workspace_apply(full, c, r->workspace, &n, err);
-    if (k == 0) {
-        /* After a crash the rest alone would be counted; the intent says how many there were. */
-        const struct orch_run_state *s = &r->journal.state;
-        n = (struct orch_apply_stats){.created = s->created, .modified = s->modified, .deleted = s->deleted};
-        k = record_apply(r, "done", &n, err);
-    }
-    return k < 0
-               ? k
-               : orch_run_end(r, "passed", ORCH_EXIT_OK, "every phase passed; the changes were applied", err);
+    if (k < 0)
+        return k;
+    /* After a crash the rest alone would be counted; the intent says how many there were. */
+    n = (struct orch_apply_stats){.created = s->created, .modified = s->modified, .deleted = s->deleted};
+    return record_apply(r, "done", &n, t, err);
+}
+
+static int apply_changes(struct orch_run *r, const struct orch_view *full, struct orch_changes *c,
+                         struct orch_err *err)
+{
+    ORCH_AUTO(orch_theirs_fini) struct orch_theirs theirs = {0};
+    bool ended = false;
+    int k = orch_theirs_keep(r, c, &theirs, err);
+
+    if (k == 0)
+        k = check_unsafe(r, full, c, &ended, err);
+    if (k < 0 || ended)
+        return k;
+    k = check_edits(r, c, &theirs, err);
+    if (k == 0)
+        k = write_changes(r, full, c, &theirs, err);
+    return k < 0 ? k : end_applied(r, err);
 }
 
 static int apply_layers(struct orch_run *r, struct orch_err *err)
@@ -257,6 +312,12 @@ static int apply_layers(struct orch_run *r, struct orch_err *err)
     return k;
 }
 
+/* What may be applied, or need not be. */
+static bool wanted(const struct orch_run *r)
+{
+    return r->opt->apply_now || (r->journal.state.apply && !r->opt->no_apply);
+}
+
 int orch_run_finish(struct orch_run *r, struct orch_err *err)
 {
     const struct orch_run_state *s = &r->journal.state;
@@ -269,14 +330,12 @@ int orch_run_finish(struct orch_run *r, struct orch_err *err)
     if (lock < 0)
         return lock;
     if (s->apply_done)
-        return orch_run_end(r, "passed", ORCH_EXIT_OK, "every phase passed; the changes were applied", err);
+        return end_applied(r, err);
     /* Once the intent is recorded, the workspace may hold part of the changes: only finishing is left. */
-    if (s->apply_intent)
+    if (s->apply_intent || r->opt->theirs_kept)
         return apply_layers(r, err);
     k = check_conflict(r, err);
     if (k < 0)
         return k;
-    if (!s->apply || r->opt->no_apply)
-        return orch_run_end(r, "passed", ORCH_EXIT_OK, "every phase passed; not applied, as asked", err);
-    return apply_layers(r, err);
+    return wanted(r) ? apply_layers(r, err) : end_passed(r, "every phase passed; not applied, as asked", err);
 }

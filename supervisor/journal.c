@@ -67,8 +67,10 @@ int orch_journal_commit(struct orch_journal *j, struct orch_jw *w, bool sync, st
         return r;
     }
     r = orch_chain_commit(&j->chain, w, sync, err);
-    if (r == 0)
+    if (r == 0) {
+        memcpy(j->state.head, j->chain.prev, sizeof(j->state.head));
         r = orch_run_state_apply(&j->state, orch_json_root(doc), err);
+    }
     orch_json_free(doc);
     return r;
 }
@@ -84,6 +86,7 @@ static void write_gates(struct orch_jw *w, const struct orch_verdict_record *v)
         orch_jw_str(w, "type", g->type);
         orch_jw_str(w, "verdict", g->verdict);
         orch_jw_str(w, "reason", g->reason);
+        orch_jw_bool(w, "forced", g->forced);
         orch_jw_uint(w, "depth", g->depth);
         orch_jw_uint(w, "elapsed_ms", g->elapsed_ms);
         orch_jw_end(w, '}');
@@ -150,8 +153,48 @@ void orch_verdict_fini(struct orch_verdict_record *v)
     }
     free(v->gates);
     free(v->denied);
+    free(v->time);
     free(v->end);
     free(v->detail);
     orch_strv_fini(&v->problems);
     *v = (struct orch_verdict_record){0};
+}
+
+static struct orch_gate_record copy_gate(const struct orch_gate_record *g)
+{
+    struct orch_gate_record c = *g;
+
+    c.name = orch_xstrdup(g->name);
+    c.type = orch_xstrdup(g->type);
+    c.verdict = orch_xstrdup(g->verdict);
+    c.reason = orch_xstrdup(g->reason);
+    return c;
+}
+
+static struct orch_denied copy_denied(const struct orch_denied *d)
+{
+    struct orch_denied c = *d;
+
+    c.class_name = orch_xstrdup(d->class_name);
+    c.syscall = orch_xstrdup(d->syscall);
+    c.access = orch_xstrdup(d->access);
+    c.path = orch_xstrdup(d->path);
+    c.rule = orch_xstrdup(d->rule);
+    return c;
+}
+
+void orch_verdict_copy(const struct orch_verdict_record *v, struct orch_verdict_record *ret)
+{
+    *ret = *v;
+    ret->time = NULL;
+    ret->end = orch_xstrdup(v->end);
+    ret->detail = orch_xstrdup(v->detail);
+    ret->gates = orch_xcalloc(v->n_gates + 1, sizeof(*ret->gates));
+    for (size_t i = 0; i < v->n_gates; i++)
+        ret->gates[i] = copy_gate(&v->gates[i]);
+    ret->denied = orch_xcalloc(v->n_denied + 1, sizeof(*ret->denied));
+    for (size_t i = 0; i < v->n_denied; i++)
+        ret->denied[i] = copy_denied(&v->denied[i]);
+    ret->problems = (struct orch_strv){0};
+    orch_strv_copy(&ret->problems, &v->problems);
 }

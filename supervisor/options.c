@@ -20,8 +20,16 @@ enum {
     V_VERIFY = 32,
     V_HELP = 64,
     V_VERSION = 128,
-    V_STATE = V_RUN | V_RESUME | V_EXEC | V_STATUS | V_AUDIT | V_VERIFY,
-    V_ALL = 255,
+    V_APPROVE = 256,
+    V_REJECT = 512,
+    V_SUSPEND = 1024,
+    V_CANCEL = 2048,
+    V_APPLY = 4096,
+    V_DISCARD = 8192,
+    V_DECIDE = V_APPROVE | V_REJECT,
+    V_OPERATE = V_DECIDE | V_SUSPEND | V_CANCEL | V_APPLY | V_DISCARD,
+    V_STATE = V_RUN | V_RESUME | V_EXEC | V_STATUS | V_AUDIT | V_VERIFY | V_OPERATE,
+    V_ALL = V_STATE | V_HELP | V_VERSION,
 };
 
 const struct orch_verb orch_verbs[] = {
@@ -32,6 +40,15 @@ const struct orch_verb orch_verbs[] = {
      orch_cmd_resume},
     {"status", V_STATUS, "[OPTION...] [RUN]", "Show where a run stands; without RUN, the newest one.", 0, 1,
      orch_cmd_status},
+    {"approve", V_APPROVE, "[OPTION...] RUN PHASE/GATE", "Approve the layer that waits.", 2, 2,
+     orch_cmd_approve},
+    {"reject", V_REJECT, "[OPTION...] RUN PHASE/GATE", "Reject it; the reason goes to the next attempt.", 2,
+     2, orch_cmd_reject},
+    {"suspend", V_SUSPEND, "[OPTION...] RUN", "End the attempt at once; the run can be resumed.", 1, 1,
+     orch_cmd_suspend},
+    {"cancel", V_CANCEL, "[OPTION...] RUN", "End a run for good.", 1, 1, orch_cmd_cancel},
+    {"apply", V_APPLY, "[OPTION...] RUN", "Apply the result of a run that passed.", 1, 1, orch_cmd_apply},
+    {"discard", V_DISCARD, "[OPTION...] RUN", "Give the result of a run up.", 1, 1, orch_cmd_discard},
     {"audit", V_AUDIT, "[OPTION...] RUN", "Show the audit log of a run, grouped.", 1, 1, orch_cmd_audit},
     {"verify", V_VERIFY, "[OPTION...] RUN", "Check journal, audit log, inputs and layers of a run.", 1, 1,
      orch_cmd_verify},
@@ -40,11 +57,10 @@ const struct orch_verb orch_verbs[] = {
     {NULL, 0, NULL, NULL, 0, 0, NULL},
 };
 
-static const char *const later_verbs[] = {"list",   "cancel",  "suspend", "approve", "reject",
-                                          "diff",   "apply",   "discard", "prune",   "logs",
-                                          "report", "explain", "policy",  "doctor",  NULL};
+static const char *const later_verbs[] = {"list",    "diff",   "prune",  "logs", "report",
+                                          "explain", "policy", "doctor", NULL};
 
-enum kind { TEXT, FLAG, LATER };
+enum kind { TEXT, FLAG, LIST, LATER };
 
 struct option_row {
     const char *name, *arg; /* arg: what it is called in the help, NULL = a flag */
@@ -80,9 +96,14 @@ static const struct option_row rows[] = {
     {"quiet", NULL, FLAG, V_RUN | V_RESUME | V_EXEC, OFF(quiet),
      "show only errors, and a verdict that is no pass"},
     {"report", "FORMAT:FILE", LATER, V_RUN | V_RESUME, 0, NULL},
-    {"skip", "PHASE", LATER, V_RUN | V_RESUME, 0, NULL},
-    {"force-gate", "PHASE/GATE", LATER, V_RUN | V_RESUME, 0, NULL},
-    {"reason", "TEXT", LATER, V_RUN | V_RESUME, 0, NULL},
+    {"skip", "PHASE", LIST, V_RUN | V_RESUME, OFF(skip),
+     "operator mode: pass over PHASE, on the record; may be repeated"},
+    {"force-gate", "PHASE/GATE", LIST, V_RUN | V_RESUME, OFF(force_gate),
+     "operator mode: let GATE count as passed, on the record; may be repeated"},
+    {"reason", "TEXT", TEXT, V_RUN | V_RESUME | V_DECIDE | V_DISCARD, OFF(reason), "why; goes on the record"},
+    {"digest", "D", TEXT, V_DECIDE, OFF(digest), "the layer that is meant: the digest that status shows"},
+    {"theirs-kept", NULL, FLAG, V_APPLY, OFF(theirs_kept),
+     "after a conflict: apply all but what others changed meanwhile"},
     {"help", NULL, FLAG, V_ALL, OFF(help), "show this help"},
 };
 
@@ -125,6 +146,17 @@ static void fill_long(const struct orch_verb *verb, struct option *ret)
     ret[n] = (struct option){0};
 }
 
+static int take_listed(const struct orch_verb *verb, const struct option_row *row, const char *arg,
+                       struct orch_option_list *list, struct orch_err *err)
+{
+    if (*arg == '\0')
+        return usage_error(err, verb, "an empty value for", row->name);
+    if (list->n == ORCH_OPTION_LIST_MAX)
+        return usage_error(err, verb, "given too often:", row->name);
+    list->v[list->n++] = arg;
+    return 0;
+}
+
 static int take(const struct orch_verb *verb, const struct option_row *row, const char *arg,
                 struct orch_options *o, struct orch_err *err)
 {
@@ -134,6 +166,8 @@ static int take(const struct orch_verb *verb, const struct option_row *row, cons
         return orch_err_exit(err, ORCH_EXIT_USAGE, ENOTSUP, "--%s is not in this version", row->name);
     if (row->kind == FLAG)
         *(bool *)at = true;
+    else if (row->kind == LIST)
+        return take_listed(verb, row, arg, (struct orch_option_list *)(void *)at, err);
     else if (*arg == '\0')
         return usage_error(err, verb, "an empty value for", row->name);
     else

@@ -9,11 +9,20 @@
 
 #include "common/err.h"
 
+#define ORCH_OPTION_LIST_MAX 32
+
+struct orch_option_list { /* of an option that may be given again and again */
+    const char *v[ORCH_OPTION_LIST_MAX];
+    size_t n;
+};
+
 struct orch_options {
     const char *workspace, *state, *run_id, *mode, *until, *profile, *audit;
+    const char *reason, *digest;
+    struct orch_option_list skip, force_gate;
     const char *status_fd_text;
     int status_fd; /* -1 = none */
-    bool no_apply, apply, dry_run, json, quiet, ignore_submounts, help;
+    bool theirs_kept, apply_now, no_apply, apply, dry_run, json, quiet, ignore_submounts, help;
     char **args; /* what is left: borrowed from argv, NULL-terminated */
     int n_args;
 };
@@ -45,6 +54,12 @@ bool orch_inside_sandbox(void);
 int orch_cmd_run(const struct orch_options *opt);
 int orch_cmd_resume(const struct orch_options *opt);
 int orch_cmd_exec(const struct orch_options *opt);
+int orch_cmd_approve(const struct orch_options *opt);
+int orch_cmd_reject(const struct orch_options *opt);
+int orch_cmd_suspend(const struct orch_options *opt);
+int orch_cmd_cancel(const struct orch_options *opt);
+int orch_cmd_apply(const struct orch_options *opt);
+int orch_cmd_discard(const struct orch_options *opt);
 int orch_cmd_status(const struct orch_options *opt);
 int orch_cmd_audit(const struct orch_options *opt);
 int orch_cmd_verify(const struct orch_options *opt);

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <fts.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -12,8 +11,6 @@
 #include "common/exit.h"
 #include "common/io.h"
 
-#define OWNER_WALK_MAX 200000u /* entries looked at: a note is not worth more */
-#define OWNERS_SHOWN 5
 #define MOUNTINFO_MAX (16u << 20)
 
 /* mountinfo writes space, tab, newline and backslash as three octal digits. */
@@ -130,56 +127,6 @@ int orch_preflight_workspace(const char *dir, const char *state, bool ignore_sub
     return r;
 }
 
-struct owner {
-    uid_t uid;
-    gid_t gid;
-};
-
-/* The only user and group of the host that are mapped inside; the kernel refuses writes to what belongs to
- * any other. */
-static struct owner mapped_owner(const char *workspace)
-{
-    struct stat st;
-
-    if (geteuid() != 0 || stat(workspace, &st) < 0)
-        return (struct owner){getuid(), getgid()};
-    return (struct owner){st.st_uid, st.st_gid};
-}
-
-static bool is_foreign(const FTSENT *e, const struct owner *o)
-{
-    if (e->fts_info == FTS_DP || e->fts_info == FTS_NS || e->fts_info == FTS_ERR || !e->fts_statp)
-        return false;
-    return e->fts_statp->st_uid != o->uid || e->fts_statp->st_gid != o->gid;
-}
-
-static void note_owners(const char *workspace, struct orch_progress *p)
-{
-    ORCH_AUTO_FREE char *root = orch_xstrdup(workspace);
-    ORCH_AUTO_BUF struct orch_buf list = {0};
-    char *const roots[] = {root, NULL};
-    struct owner owner = mapped_owner(workspace);
-    FTS *fts = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR | FTS_XDEV, NULL);
-    unsigned seen = 0, n = 0;
-
-    for (FTSENT *e; fts && seen < OWNER_WALK_MAX && (e = fts_read(fts)); seen++) {
-        if (!is_foreign(e, &owner))
-            continue;
-        if (n++ < OWNERS_SHOWN) {
-            ORCH_AUTO_FREE char *shown = orch_escape_str(e->fts_path);
-            orch_buf_printf(&list, "\n  %s", shown);
-        }
-    }
-    if (fts)
-        (void)fts_close(fts);
-    if (n)
-        orch_progress_note(p,
-                           "note: %u%s entries of the workspace belong to other users or groups: readable "
-                           "inside, not writable:%s%s",
-                           n, seen == OWNER_WALK_MAX ? " or more" : "", list.data,
-                           n > OWNERS_SHOWN ? "\n  ..." : "");
-}
-
 void orch_preflight_notes(const char *workspace, struct orch_progress *p)
 {
     ORCH_AUTO_FREE char *git = orch_xasprintf("%s/.git", workspace);
@@ -189,7 +136,6 @@ void orch_preflight_notes(const char *workspace, struct orch_progress *p)
         orch_progress_note(
             p, "note: .git is a file (a worktree or submodule): its git directory is read-only inside and "
                "commits are refused; commit after the run");
-    note_owners(workspace, p);
 }
 
 int orch_preflight_limits(const struct orch_profile *p, struct orch_err *err)

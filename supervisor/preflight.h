@@ -12,7 +12,7 @@
  * Exit 2. */
 int orch_preflight_workspace(const char *dir, const char *state, bool ignore_submounts, char **ret,
                              struct orch_err *err);
-/* A .git file, files whose owner cannot be mapped: said once, changes nothing. */
+/* A .git file: said once, changes nothing. */
 void orch_preflight_notes(const char *workspace, struct orch_progress *p);
 /* Refuses what this version cannot hold for the whole tree: memory and pids without "scope": "process".
  * Exit 3. */

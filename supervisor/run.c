@@ -15,6 +15,7 @@
 void orch_run_init(struct orch_run *r, const struct orch_options *opt)
 {
     *r = (struct orch_run){.opt = opt, .dir = ORCH_RUNDIR_NONE, .journal.chain.fd = -1, .signals.fd = -1};
+    r->print = ORCH_PRINT_NONE;
     r->uid = orch_agent_uid();
     r->gid = orch_agent_gid();
     r->session_ms = orch_now_ms();
@@ -23,6 +24,7 @@ void orch_run_init(struct orch_run *r, const struct orch_options *opt)
 
 void orch_run_fini(struct orch_run *r)
 {
+    orch_print_stop(&r->print);
     for (size_t i = 0; r->plans && i < r->wf->n_phases; i++)
         orch_plan_free(r->plans[i]);
     free(r->plans);
@@ -90,38 +92,25 @@ static int audit_run_record(struct orch_run *r, struct orch_err *err)
     return orch_audit_commit(r->audit, &w, err);
 }
 
-static int keep_file(struct orch_run *r, const char *name, const struct orch_buf *b,
-                     char digest[ORCH_HEX_SIZE], struct orch_err *err)
-{
-    int k = orch_create_file_sync(r->dir.fd, name, b->data ? b->data : "", b->len, 0600);
-
-    orch_sha256_buf(b->data ? b->data : "", b->len, digest);
-    if (k < 0)
-        return orch_err_exit(err, ORCH_EXIT_STATE, -k, "cannot write %s of the run: %s", name, strerror(-k));
-    return 0;
-}
-
-static int keep_inputs(struct orch_run *r, char inputs[ORCH_HEX_SIZE], char print[ORCH_HEX_SIZE],
-                       struct orch_err *err)
+static int keep_inputs(struct orch_run *r, char digest[ORCH_HEX_SIZE], struct orch_err *err)
 {
     ORCH_AUTO_BUF struct orch_buf doc = {0};
-    ORCH_AUTO_BUF struct orch_buf tree = {0};
     int k;
 
     orch_workflow_export(r->wf, &doc);
-    k = keep_file(r, ORCH_INPUTS_NAME, &doc, inputs, err);
-    if (k == 0 && (k = orch_fingerprint(r->workspace, &tree, err)) < 0 && err->exit_code == 0)
-        err->exit_code = ORCH_EXIT_USAGE;
-    if (k == 0)
-        k = keep_file(r, ORCH_FINGERPRINT_NAME, &tree, print, err);
-    return k;
+    k = orch_create_file_sync(r->dir.fd, ORCH_INPUTS_NAME, doc.data, doc.len, 0600);
+    orch_sha256_buf(doc.data, doc.len, digest);
+    if (k < 0)
+        return orch_err_exit(err, ORCH_EXIT_STATE, -k, "cannot write %s of the run: %s", ORCH_INPUTS_NAME,
+                             strerror(-k));
+    return 0;
 }
 
 int orch_run_start(struct orch_run *r, struct orch_err *err)
 {
-    char inputs[ORCH_HEX_SIZE], print[ORCH_HEX_SIZE];
+    char inputs[ORCH_HEX_SIZE];
     struct orch_jw w;
-    int k = keep_inputs(r, inputs, print, err);
+    int k = keep_inputs(r, inputs, err);
 
     if (k == 0)
         k = orch_audit_open(r->dir.fd, ORCH_AUDIT_NAME, r->dir.id, false, &r->audit, err);
@@ -139,14 +128,34 @@ int orch_run_start(struct orch_run *r, struct orch_err *err)
     orch_jw_str(&w, "workspace", r->workspace);
     orch_jw_str(&w, "workflow_digest", r->wf->digest);
     orch_jw_str(&w, "inputs_digest", inputs);
-    orch_jw_str(&w, "fingerprint_digest", print);
     orch_jw_bool(&w, "apply", !r->opt->no_apply);
     orch_jw_str(&w, "mode", orch_mode_detect(r->opt->mode));
     orch_jw_arr(&w, "phases");
     for (size_t i = 0; i < r->wf->n_phases; i++)
         orch_jw_str(&w, NULL, r->wf->phases[i].name);
     orch_jw_end(&w, ']');
-    return orch_run_commit(r, &w, err);
+    k = orch_run_commit(r, &w, err);
+    return k < 0 ? k : orch_print_start(r, err);
+}
+
+int orch_run_seal(struct orch_run *r, struct orch_err *err)
+{
+    ORCH_AUTO_BUF struct orch_buf b = {0};
+    struct orch_jw w = {.out = &b};
+    int k = orch_run_sync_audit(r, err);
+
+    if (k < 0)
+        return k;
+    orch_jw_obj(&w, NULL);
+    orch_jw_int(&w, "schema", 1);
+    orch_jw_str(&w, "journal", r->journal.state.head);
+    orch_jw_str(&w, "audit", orch_audit_head(r->audit));
+    orch_jw_end(&w, '}');
+    orch_buf_char(&b, '\n');
+    k = orch_write_file_sync(r->dir.fd, ORCH_SEAL_NAME, b.data, b.len, 0600);
+    return k < 0
+               ? orch_err_exit(err, ORCH_EXIT_STATE, -k, "cannot write %s: %s", ORCH_SEAL_NAME, strerror(-k))
+               : 0;
 }
 
 int orch_run_end(struct orch_run *r, const char *verdict, int exit_code, const char *reason,
@@ -155,6 +164,8 @@ int orch_run_end(struct orch_run *r, const char *verdict, int exit_code, const c
     struct orch_jw w;
     int k = orch_audit_scope(r->audit, NULL, 0, NULL, err);
 
+    if (exit_code == ORCH_EXIT_OK && r->journal.state.n_overrides)
+        verdict = ORCH_PASSED_OVERRIDES;
     if (k < 0)
         return k;
     orch_audit_begin(r->audit, "run", &w);
@@ -172,7 +183,44 @@ int orch_run_end(struct orch_run *r, const char *verdict, int exit_code, const c
     orch_jw_str(&w, "reason", reason);
     orch_jw_bool(&w, "applied", r->journal.state.apply_done);
     orch_jw_str(&w, "audit_head", orch_audit_head(r->audit));
-    return orch_run_commit(r, &w, err);
+    k = orch_run_commit(r, &w, err);
+    return k < 0 ? k : orch_run_seal(r, err);
+}
+
+static const struct {
+    const char *by, *counts;
+} drops[] = {
+    [ORCH_DROP_CRASH] = {"crash", "lower_bound"},
+    [ORCH_DROP_SUSPEND] = {"suspend", "exact"},
+};
+
+int orch_run_drop(struct orch_run *r, enum orch_drop why, struct orch_err *err)
+{
+    const struct orch_run_state *s = &r->journal.state;
+    const char *phase = s->phases[s->open_phase].name;
+    ORCH_AUTO_FREE char *layer = orch_rundir_path(&r->dir, "layers/%s.%u", phase, s->open_attempt);
+    struct orch_jw w;
+    int k = orch_audit_scope(r->audit, phase, s->open_attempt, NULL, err);
+
+    if (k < 0)
+        return k;
+    orch_audit_begin(r->audit, "attempt", &w);
+    orch_jw_str(&w, "state", "end");
+    orch_jw_str(&w, "end", "interrupted");
+    orch_jw_str(&w, "by", drops[why].by);
+    orch_jw_uint(&w, "elapsed_ms", orch_run_spent(r) - s->open_spent_ms);
+    orch_jw_str(&w, "counts", drops[why].counts);
+    k = orch_audit_commit(r->audit, &w, err);
+    if (k < 0)
+        return k;
+    orch_run_record(r, "interrupted", &w);
+    orch_jw_str(&w, "phase", phase);
+    orch_jw_uint(&w, "attempt", s->open_attempt);
+    orch_jw_str(&w, "by", drops[why].by);
+    k = orch_run_commit(r, &w, err);
+    if (k == 0)
+        orch_rundir_trash(&r->dir, layer);
+    return k;
 }
 
 /* ---- layers ---- */
@@ -195,36 +243,69 @@ void orch_run_layers(const struct orch_run *r, size_t n, bool home, struct orch_
     }
 }
 
-static int check_layer(const char *upper, const char *want, const char *phase, unsigned attempt,
-                       struct orch_err *err)
+const char *orch_run_top_digest(const struct orch_run_state *s, size_t n)
 {
-    struct orch_err cause = {0};
-    char now[ORCH_HEX_SIZE] = "";
+    for (size_t p = n < s->n_phases ? n : s->n_phases; p-- > 0;)
+        if (s->phases[p].n_layers)
+            return s->verdicts[s->phases[p].layers[s->phases[p].n_layers - 1]].digest;
+    return s->fingerprint_digest;
+}
 
-    if (orch_layer_digest(upper, now, &cause) == 0 && strcmp(now, want) == 0)
+/* An empty layer on another tree is another result: an approval of one is none of the other. */
+int orch_stack_digest(const char *upper, const char *below, char ret[ORCH_HEX_SIZE], struct orch_err *err)
+{
+    char own[ORCH_HEX_SIZE], text[2 * ORCH_HEX_SIZE];
+    int k = orch_layer_digest(upper, own, err);
+
+    if (k < 0)
+        return k;
+    (void)snprintf(text, sizeof(text), "%s\n%s", below, own);
+    orch_sha256_buf(text, strlen(text), ret);
+    return 0;
+}
+
+static int check_digest(const char *what, unsigned attempt, int k, const char *now, const char *want,
+                        const struct orch_err *cause, struct orch_err *err)
+{
+    if (k == 0 && strcmp(now, want) == 0)
         return 0;
     return orch_err_exit(err, ORCH_EXIT_CORRUPT, EBADMSG,
-                         "the sealed layer of %s.%u is not the one that was judged%s%s", phase, attempt,
-                         cause.msg[0] ? ": " : "", cause.msg);
+                         "the sealed layer of %s.%u is not the one that was judged%s%s", what, attempt,
+                         cause->msg[0] ? ": " : "", cause->msg);
+}
+
+/* The layer of one verdict on what is below it. */
+static int check_layer(const struct orch_rundir *dir, const struct orch_run_state *s,
+                       const struct orch_verdict_record *v, const char *below, struct orch_err *err)
+{
+    const char *phase = s->phases[v->phase].name;
+    ORCH_AUTO_FREE char *upper = orch_rundir_path(dir, "layers/%s.%u/upper", phase, v->attempt);
+    ORCH_AUTO_FREE char *home = orch_rundir_path(dir, "layers/%s.%u/home/upper", phase, v->attempt);
+    char now[ORCH_HEX_SIZE] = "";
+    struct orch_err cause = {0};
+    int k = orch_stack_digest(upper, below, now, &cause);
+
+    k = check_digest(phase, v->attempt, k, now, v->digest, &cause, err);
+    if (k < 0 || !*v->home_digest)
+        return k;
+    k = orch_layer_digest(home, now, &cause);
+    return check_digest(phase, v->attempt, k, now, v->home_digest, &cause, err);
 }
 
 int orch_layers_check(const struct orch_rundir *dir, const struct orch_run_state *s, size_t n,
                       struct orch_err *err)
 {
+    const char *below = s->fingerprint_digest;
     int k = 0;
 
-    for (size_t p = 0; p < n && p < s->n_phases; p++)
+    for (size_t p = 0; k == 0 && p < n && p < s->n_phases; p++)
         for (size_t i = 0; k == 0 && i < s->phases[p].n_layers; i++) {
             const struct orch_verdict_record *v = &s->verdicts[s->phases[p].layers[i]];
-            const char *phase = s->phases[p].name;
-            ORCH_AUTO_FREE char *upper = orch_rundir_path(dir, "layers/%s.%u/upper", phase, v->attempt);
-            ORCH_AUTO_FREE char *home = orch_rundir_path(dir, "layers/%s.%u/home/upper", phase, v->attempt);
 
-            k = check_layer(upper, v->digest, phase, v->attempt, err);
-            if (k == 0 && *v->home_digest)
-                k = check_layer(home, v->home_digest, phase, v->attempt, err);
+            k = check_layer(dir, s, v, below, err);
+            below = v->digest;
         }
-    return k;
+    return k == 0 && s->waits && s->waiting.phase < n ? check_layer(dir, s, &s->waiting, below, err) : k;
 }
 
 int orch_run_check_layers(const struct orch_run *r, size_t n, struct orch_err *err)
@@ -243,6 +324,8 @@ static int pause_run(struct orch_run *r, const char *by, const char *phase, stru
     orch_jw_str(&w, "by", by);
     orch_jw_str(&w, "phase", phase);
     k = orch_run_commit(r, &w, err);
+    if (k == 0)
+        k = orch_run_seal(r, err);
     return k < 0 ? k : ORCH_EXIT_PAUSED;
 }
 
@@ -252,7 +335,7 @@ static bool until_reached(const struct orch_run *r)
 
     for (size_t i = 0; r->opt->until && i < s->n_phases; i++)
         if (strcmp(s->phases[i].name, r->opt->until) == 0)
-            return s->phases[i].passed;
+            return orch_phase_done(&s->phases[i]);
     return false;
 }
 
@@ -284,6 +367,34 @@ static int end_failed(struct orch_run *r, const struct orch_run_todo *todo, stru
     return orch_run_end(r, cancelled ? "cancelled" : "failed", todo->exit_code, reason, err);
 }
 
+/* What the state calls for, once nothing outside stands against it. */
+static int do_next(struct orch_run *r, const struct orch_run_todo *todo, struct orch_err *err)
+{
+    int k;
+
+    switch (todo->what) {
+    case ORCH_TODO_FINISH:
+        k = orch_print_join(r, true, err); /* a run of which every phase was skipped */
+        return k < 0 ? k : orch_run_finish(r, err);
+    case ORCH_TODO_SETTLE:
+        k = orch_run_settle(r, err);
+        return k == ORCH_EXIT_PAUSED ? pause_run(r, "approval", r->wf->phases[todo->phase].name, err) : k;
+    default:
+        break;
+    }
+    if (orch_run_left(r) == 0)
+        return orch_run_end(r, "failed", ORCH_EXIT_LIMIT, "the timeout of the workflow is used up", err);
+    return todo->what == ORCH_TODO_GOTO ? go_back(r, todo, err) : orch_attempt_run(r, todo->phase, err);
+}
+
+static int pause_suspended(struct orch_run *r, struct orch_err *err)
+{
+    int k = orch_print_join(r, true, err);
+
+    return k < 0 ? k : pause_run(r, "suspend", NULL, err);
+}
+
+/* 0: go on. */
 static int step(struct orch_run *r, struct orch_err *err)
 {
     struct orch_run_todo todo = orch_run_next(&r->journal.state, r->wf);
@@ -295,14 +406,12 @@ static int step(struct orch_run *r, struct orch_err *err)
     cancelled = orch_signals_exit(&r->signals);
     if (cancelled)
         return orch_run_end(r, "cancelled", cancelled, "cancelled between two attempts", err);
+    if (orch_signals_pause(&r->signals))
+        return pause_suspended(r, err);
     if (r->denials > r->wf->max_denials) /* spent by an attempt that a dead supervisor left */
         return orch_run_end(r, "failed", ORCH_EXIT_DENIALS, "the denial budget of the workflow was exceeded",
                             err);
-    if (todo.what == ORCH_TODO_FINISH)
-        return orch_run_finish(r, err);
-    if (orch_run_left(r) == 0)
-        return orch_run_end(r, "failed", ORCH_EXIT_LIMIT, "the timeout of the workflow is used up", err);
-    return todo.what == ORCH_TODO_GOTO ? go_back(r, &todo, err) : orch_attempt_run(r, todo.phase, err);
+    return do_next(r, &todo, err);
 }
 
 int orch_run_drive(struct orch_run *r, struct orch_err *err)
@@ -314,5 +423,5 @@ int orch_run_drive(struct orch_run *r, struct orch_err *err)
             return pause_run(r, "until", r->opt->until, err);
         k = step(r, err);
     }
-    return k < 0 ? k : r->journal.state.exit_code;
+    return k != 0 ? k : r->journal.state.exit_code;
 }

@@ -325,6 +325,28 @@ char *orch_rundir_path(const struct orch_rundir *r, const char *fmt, ...)
     return orch_xasprintf("%s/%s", r->path, rest);
 }
 
+#define TRASH "trash"
+
+void orch_rundir_trash(const struct orch_rundir *r, const char *path)
+{
+    ORCH_AUTO_FREE char *to = NULL;
+    uint64_t id;
+
+    if (getrandom(&id, sizeof(id), 0) == (ssize_t)sizeof(id) &&
+        (mkdirat(r->fd, TRASH, 0700) == 0 || errno == EEXIST)) {
+        to = orch_xasprintf(TRASH "/%016llx", (unsigned long long)id);
+        if (renameat(AT_FDCWD, path, r->fd, to) == 0 || errno == ENOENT)
+            return;
+    }
+    (void)orch_rm_rf(AT_FDCWD, path);
+}
+
+void orch_rundir_sweep(const struct orch_rundir *r)
+{
+    if (r->fd >= 0 && r->lock >= 0)
+        (void)orch_rm_rf(r->fd, TRASH);
+}
+
 void orch_rundir_close(struct orch_rundir *r)
 {
     orch_close_fdp(&r->lock);

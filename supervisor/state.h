@@ -2,7 +2,7 @@
  * state.h - the state directory and the directories of runs in it (design 8).
  *
  *   STATE/runs/RUN-ID/  journal.jsonl audit.jsonl fingerprint inputs/
- * layers/PHASE.N/{upper,work,scaffold,home} logs/PHASE.N.{out,err} lock
+ * seal.json layers/PHASE.N/{upper,work,scaffold,home} logs/PHASE.N.{out,err} lock trash/
  *
  * All of it is 0700/0600 and outside every view. A run directory is written only under its lock. Paths
  * returned are newly allocated; errors carry their exit code.
@@ -40,6 +40,12 @@ int orch_rundir_lock(struct orch_rundir *r, struct orch_err *err);
 /* Whether some supervisor holds the lock now; *ret_pid is its process id as it wrote it, 0 unknown. */
 bool orch_rundir_busy(const struct orch_rundir *r, long *ret_pid);
 char *orch_rundir_path(const struct orch_rundir *r, const char *fmt, ...) ORCH_PRINTF(2, 3);
+/*
+ * Puts a tree of the run directory aside (a rename; path is absolute), to be removed by orch_rundir_sweep()
+ * when nobody waits: an agent may have made a million files. What cannot be moved is removed at once.
+ */
+void orch_rundir_trash(const struct orch_rundir *r, const char *path);
+void orch_rundir_sweep(const struct orch_rundir *r);
 void orch_rundir_close(struct orch_rundir *r);
 
 #endif

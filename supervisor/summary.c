@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/escape.h"
+#include "common/exit.h"
 #include "supervisor/run.h"
 
 #define DENIALS_SHOWN 20
@@ -22,8 +23,8 @@ static void put_seconds(struct orch_buf *out, uint64_t ms)
 /* Gate reasons are printable already (gates.h). */
 static void gate_line(struct orch_buf *out, const struct orch_gate_record *g)
 {
-    orch_buf_printf(out, "    %*sgate %s (%s): %s", (int)(g->depth > 8 ? 16 : g->depth * 2), "", g->name,
-                    g->type, g->verdict);
+    orch_buf_printf(out, "    %*sgate %s (%s): %s%s", (int)(g->depth > 8 ? 16 : g->depth * 2), "", g->name,
+                    g->type, g->verdict, g->forced ? ", forced by the operator" : "");
     if (*g->reason)
         orch_buf_printf(out, ": %s", g->reason);
     orch_buf_char(out, '\n');
@@ -31,14 +32,20 @@ static void gate_line(struct orch_buf *out, const struct orch_gate_record *g)
 
 static void attempt_lines(struct orch_buf *out, const struct orch_verdict_record *v)
 {
-    orch_buf_printf(out, "  attempt %u: %s, %s", v->attempt, v->passed ? "passed" : "failed", v->end);
+    bool waits = v->exit_code == ORCH_EXIT_PAUSED;
+
+    orch_buf_printf(out, "  attempt %u: %s, %s", v->attempt,
+                    v->passed ? "passed"
+                    : waits   ? "waits for approval"
+                              : "failed",
+                    v->end);
     if (*v->detail)
         orch_buf_printf(out, " (%s)", v->detail);
     orch_buf_str(out, ", ");
     put_seconds(out, v->elapsed_ms);
     orch_buf_printf(out, ", %" PRIu64 " denials\n", v->denials);
     if (*v->digest)
-        orch_buf_printf(out, "    layer %s%s\n", v->digest, v->goes_on ? "" : " (dropped)");
+        orch_buf_printf(out, "    layer %s%s\n", v->digest, v->goes_on || waits ? "" : " (dropped)");
     for (size_t i = 0; i < v->problems.n; i++)
         orch_buf_printf(out, "    seal check: %s\n", v->problems.v[i]);
     for (size_t i = 0; i < v->n_gates; i++)
@@ -53,7 +60,8 @@ static void phase_lines(const struct orch_run_state *s, size_t p, struct orch_bu
     for (size_t i = 0; i < s->n_verdicts; i++)
         n += s->verdicts[i].phase == p;
     orch_buf_printf(out, "phase %s: %s", ph->name,
-                    ph->passed              ? "passed"
+                    ph->skipped             ? "skipped by the operator"
+                    : ph->passed            ? "passed"
                     : ph->last_attempt == 0 ? "not started"
                                             : "not passed");
     if (n)
@@ -62,6 +70,52 @@ static void phase_lines(const struct orch_run_state *s, size_t p, struct orch_bu
     for (size_t i = 0; i < s->n_verdicts; i++)
         if (s->verdicts[i].phase == p)
             attempt_lines(out, &s->verdicts[i]);
+    if (s->waits && s->waiting.phase == p)
+        attempt_lines(out, &s->waiting);
+}
+
+/* What only the operator did, and by whom: in every report (design 4). */
+static void override_lines(const struct orch_run_state *s, struct orch_buf *out)
+{
+    for (size_t i = 0; i < s->n_overrides; i++) {
+        const struct orch_override *o = &s->overrides[i];
+
+        orch_buf_printf(out, "override: %s %s%s%s by ", o->force ? "force-gate" : "skip", o->phase,
+                        o->force ? "/" : "", o->gate);
+        put(out, o->user);
+        orch_buf_str(out, ": ");
+        put(out, o->reason);
+        orch_buf_char(out, '\n');
+    }
+}
+
+static const char *const decided_words[] = {"waits", "rejected", "approved"};
+
+/* 0 nobody decided, 1 rejected, 2 approved. */
+static int decided(const struct orch_run_state *s, const struct orch_gate_record *g)
+{
+    const struct orch_approval *a = orch_run_approval(s, &s->waiting, g->name);
+
+    return a ? 1 + a->approved : 0;
+}
+
+static bool is_asked(const struct orch_gate_record *g)
+{
+    return strcmp(g->type, "approval") == 0 && strcmp(g->verdict, "pending") == 0;
+}
+
+static void pending_lines(const struct orch_run_state *s, struct orch_buf *out)
+{
+    const char *phase = s->waits ? s->phases[s->waiting.phase].name : "";
+
+    for (size_t i = 0; s->waits && i < s->waiting.n_gates; i++) {
+        const struct orch_gate_record *g = &s->waiting.gates[i];
+
+        if (!is_asked(g))
+            continue;
+        orch_buf_printf(out, "pending: %s/%s, digest %s (%s): %s\n", phase, g->name, s->waiting.digest,
+                        decided_words[decided(s, g)], g->reason);
+    }
 }
 
 static bool same_denial(const struct orch_denied *a, const struct orch_denied *b)
@@ -121,8 +175,10 @@ static void denial_lines(const struct orch_run_state *s, struct orch_buf *out)
         orch_buf_printf(out, "  and %zu more kinds: orch-sandbox audit %s\n", n - DENIALS_SHOWN, s->run);
 }
 
-static const char *standing(const struct orch_run_state *s, bool busy)
+const char *orch_run_standing(const struct orch_run_state *s, bool busy)
 {
+    if (s->discarded)
+        return "passed, discarded";
     if (s->ended)
         return s->verdict;
     if (busy)
@@ -130,15 +186,47 @@ static const char *standing(const struct orch_run_state *s, bool busy)
     return s->paused_by ? "paused" : "interrupted";
 }
 
-static void next_lines(const struct orch_run_state *s, const char *id, bool busy, struct orch_buf *out)
+/* The first approval that nobody decided about, or NULL. */
+static const struct orch_gate_record *undecided(const struct orch_run_state *s)
 {
-    if (s->ended && s->exit_code == 0)
-        orch_buf_printf(out, "next: orch-sandbox verify %s\n", id);
-    else if (s->ended)
+    for (size_t i = 0; s->waits && i < s->waiting.n_gates; i++)
+        if (is_asked(&s->waiting.gates[i]) && decided(s, &s->waiting.gates[i]) == 0)
+            return &s->waiting.gates[i];
+    return NULL;
+}
+
+static void next_ended(const struct orch_run_state *s, const char *id, struct orch_buf *out)
+{
+    if (s->exit_code != 0)
         orch_buf_printf(
             out, "next: orch-sandbox audit %s shows what was refused; start a new run to try again\n", id);
+    else if (s->apply_intent && !s->apply_done)
+        orch_buf_printf(out, "next: orch-sandbox apply %s finishes what was cut off\n", id);
+    else if (!s->apply_done && !s->discarded)
+        orch_buf_printf(out, "next: orch-sandbox diff %s, then apply or discard\n", id);
+    else
+        orch_buf_printf(out, "next: orch-sandbox verify %s\n", id);
+}
+
+static void next_lines(const struct orch_run_state *s, const char *id, bool busy, struct orch_buf *out)
+{
+    const struct orch_gate_record *g = undecided(s);
+
+    if (s->ended)
+        next_ended(s, id, out);
     else if (busy)
-        orch_buf_str(out, "next: nothing, a supervisor is driving it\n");
+        orch_buf_printf(out, "next: a supervisor is driving it; orch-sandbox suspend or cancel %s\n", id);
+    else if (g)
+        orch_buf_printf(out,
+                        "next: orch-sandbox diff %s shows it; orch-sandbox approve (or reject) %s %s/%s "
+                        "--digest %s --reason TEXT; then resume\n",
+                        id, id, s->phases[s->waiting.phase].name, g->name, s->waiting.digest);
+    else if (s->paused_by && strcmp(s->paused_by, "conflict") == 0)
+        orch_buf_printf(
+            out,
+            "next: orch-sandbox diff %s; apply --theirs-kept, discard, or put the workspace right "
+            "and resume\n",
+            id);
     else
         orch_buf_printf(out, "next: orch-sandbox resume %s\n", id);
 }
@@ -150,6 +238,8 @@ static void applied_line(const struct orch_run_state *s, struct orch_buf *out)
                         s->apply_done ? "" : " in part", s->created, s->modified, s->deleted);
     else
         orch_buf_str(out, "applied: nothing\n");
+    if (s->kept)
+        orch_buf_printf(out, "left as others made them: %" PRIu64 " paths\n", s->kept);
 }
 
 void orch_summary_text(const struct orch_run_state *s, const char *id, bool next, bool busy,
@@ -162,13 +252,15 @@ void orch_summary_text(const struct orch_run_state *s, const char *id, bool next
     orch_buf_char(out, '\n');
     for (size_t i = 0; i < s->n_phases; i++)
         phase_lines(s, i, out);
+    override_lines(s, out);
+    pending_lines(s, out);
     if (s->open)
         orch_buf_printf(out, "open attempt: %s.%u\n", s->phases[s->open_phase].name, s->open_attempt);
     denial_lines(s, out);
     applied_line(s, out);
     if (s->ended)
-        orch_buf_printf(out, "audit head: %s\n", s->audit_head);
-    orch_buf_printf(out, "verdict: %s", standing(s, busy));
+        orch_buf_printf(out, "audit head: %s\njournal head: %s\n", s->audit_head, s->head);
+    orch_buf_printf(out, "verdict: %s", orch_run_standing(s, busy));
     if (s->ended)
         orch_buf_printf(out, " (exit %d): %s", s->exit_code, s->reason);
     else if (s->paused_by)
@@ -185,6 +277,7 @@ static void json_phases(const struct orch_run_state *s, struct orch_jw *w)
         orch_jw_obj(w, NULL);
         orch_jw_str(w, "name", s->phases[p].name);
         orch_jw_bool(w, "passed", s->phases[p].passed);
+        orch_jw_bool(w, "skipped", s->phases[p].skipped);
         orch_jw_uint(w, "last_attempt", s->phases[p].last_attempt);
         orch_jw_arr(w, "attempts");
         for (size_t i = 0; i < s->n_verdicts; i++) {
@@ -194,10 +287,60 @@ static void json_phases(const struct orch_run_state *s, struct orch_jw *w)
             orch_verdict_write(w, s->phases[p].name, &s->verdicts[i]);
             orch_jw_end(w, '}');
         }
+        if (s->waits && s->waiting.phase == p) {
+            orch_jw_obj(w, NULL);
+            orch_verdict_write(w, s->phases[p].name, &s->waiting);
+            orch_jw_end(w, '}');
+        }
         orch_jw_end(w, ']');
         orch_jw_end(w, '}');
     }
     orch_jw_end(w, ']');
+}
+
+static void json_pending(const struct orch_run_state *s, struct orch_jw *w)
+{
+    orch_jw_arr(w, "pending");
+    for (size_t i = 0; s->waits && i < s->waiting.n_gates; i++) {
+        const struct orch_gate_record *g = &s->waiting.gates[i];
+
+        if (!is_asked(g))
+            continue;
+        orch_jw_obj(w, NULL);
+        orch_jw_str(w, "phase", s->phases[s->waiting.phase].name);
+        orch_jw_uint(w, "attempt", s->waiting.attempt);
+        orch_jw_str(w, "gate", g->name);
+        orch_jw_str(w, "digest", s->waiting.digest);
+        orch_jw_str(w, "decision", decided_words[decided(s, g)]);
+        orch_jw_str(w, "reason", g->reason);
+        orch_jw_str(w, "since", s->waiting.time);
+        orch_jw_end(w, '}');
+    }
+    orch_jw_end(w, ']');
+}
+
+static void json_overrides(const struct orch_run_state *s, struct orch_jw *w)
+{
+    orch_jw_arr(w, "overrides");
+    for (size_t i = 0; i < s->n_overrides; i++) {
+        const struct orch_override *o = &s->overrides[i];
+
+        orch_jw_obj(w, NULL);
+        orch_jw_str(w, "kind", o->force ? "force-gate" : "skip");
+        orch_jw_str(w, "phase", o->phase);
+        orch_jw_str(w, "gate", o->force ? o->gate : NULL);
+        orch_jw_str(w, "reason", o->reason);
+        orch_jw_str(w, "user", o->user);
+        orch_jw_str(w, "time", o->time);
+        orch_jw_end(w, '}');
+    }
+    orch_jw_end(w, ']');
+}
+
+/* Of what waits, else of the result so far. */
+static const char *present_digest(const struct orch_run_state *s)
+{
+    return s->waits ? s->waiting.digest : orch_run_top_digest(s, s->n_phases);
 }
 
 void orch_summary_json(const struct orch_run_state *s, bool busy, struct orch_buf *out)
@@ -212,19 +355,25 @@ void orch_summary_json(const struct orch_run_state *s, bool busy, struct orch_bu
     orch_jw_str(&w, "workspace", s->workspace);
     orch_jw_str(&w, "started", s->time_started);
     orch_jw_str(&w, "last", s->time_last);
-    orch_jw_str(&w, "verdict", standing(s, busy));
+    orch_jw_str(&w, "verdict", orch_run_standing(s, busy));
     if (s->ended) {
         orch_jw_int(&w, "exit", s->exit_code);
         orch_jw_str(&w, "reason", s->reason);
         orch_jw_str(&w, "audit_head", s->audit_head);
     }
     orch_jw_str(&w, "paused_by", s->paused_by);
+    orch_jw_str(&w, "mode", s->mode);
+    orch_jw_str(&w, "digest", present_digest(s));
+    orch_jw_str(&w, "journal_head", s->head);
+    json_pending(s, &w);
+    json_overrides(s, &w);
     orch_jw_uint(&w, "spent_ms", s->spent_ms);
     orch_jw_uint(&w, "denials", s->denials);
     orch_jw_bool(&w, "applied", s->apply_done);
     orch_jw_uint(&w, "created", s->created);
     orch_jw_uint(&w, "modified", s->modified);
     orch_jw_uint(&w, "deleted", s->deleted);
+    orch_jw_uint(&w, "kept", s->kept);
     json_phases(s, &w);
     orch_jw_end(&w, '}');
     orch_buf_char(out, '\n');

@@ -1,5 +1,12 @@
-/* verify.c - whether what a run left is whole: chains, audit heads, inputs, layers. Used by `verify` and
- * before a resume. */
+/*
+ * verify.c - whether what a run left is whole: chains, what each of the two logs says of the other, inputs,
+ * layers. Used by `verify` and before a resume.
+ *
+ * Each log is a chain, so a record cannot be changed, dropped or moved inside it. Its end is held by the
+ * other one: a verdict binds the head of the audit log, the audit log the verdict's line; and whoever leaves
+ * a run binds both ends in seal.json. What a crash may leave behind these points is told apart: bytes
+ * without a newline.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -11,76 +18,219 @@
 #include "supervisor/run.h"
 
 #define KEPT_MAX (1u << 30)
+#define SEAL_MAX 4096
 
-/* The audit heads that the journal binds, in order; each must be the digest of some line of the audit log. */
-struct heads {
-    const struct orch_run_state *s;
-    size_t found; /* verdicts whose head was seen */
-    uint64_t records;
-    char verdict[32]; /* of the log's closing "run" record, "" = none */
-    int exit_code;
+/* Digests of lines, in order, and the numbers of the records that they were found at. */
+struct digests {
+    struct digest {
+        char hex[ORCH_HEX_SIZE];
+        uint64_t at;
+    } * v;
+    size_t n, cap;
 };
 
-static void see(struct heads *h, const char *digest)
+static void digests_add(struct digests *d, const char *hex, uint64_t at)
 {
-    while (h->found < h->s->n_verdicts && strcmp(h->s->verdicts[h->found].audit_head, digest) == 0)
-        h->found++;
+    if (d->n == d->cap) {
+        d->cap = d->cap ? d->cap * 2 : 256;
+        d->v = orch_xreallocarray(d->v, d->cap, sizeof(*d->v));
+    }
+    d->v[d->n] = (struct digest){.at = at};
+    (void)snprintf(d->v[d->n++].hex, ORCH_HEX_SIZE, "%s", hex);
+}
+
+static bool digests_has(const struct digests *d, const char *hex)
+{
+    for (size_t i = d->n; i-- > 0;)
+        if (strcmp(d->v[i].hex, hex) == 0)
+            return true;
+    return false;
+}
+
+/* One log as it was read: its lines, and what it says of the other one. */
+struct log {
+    const char *name, *member; /* which member binds the other log */
+    struct digests lines, bound;
+    uint64_t records;
+    bool torn;
+    char verdict[32]; /* of the audit log's closing "run" record, "" = none */
+    int exit_code;
+    uint64_t stray; /* the first record behind that one that does not belong there, 0 = none */
+};
+
+static void log_fini(struct log *l)
+{
+    free(l->lines.v);
+    free(l->bound.v);
+}
+
+static const char *text_of(const cJSON *rec, const char *name)
+{
+    const char *s = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(rec, name));
+
+    return s ? s : "";
 }
 
 /* The end stands in both files: neither can be changed alone. */
-static void note_end(struct heads *h, const cJSON *rec)
+static bool note_end(struct log *l, const cJSON *rec)
 {
-    const char *event = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(rec, "event"));
-    const char *verdict = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(rec, "verdict"));
+    const char *verdict = text_of(rec, "verdict");
     const cJSON *code = cJSON_GetObjectItemCaseSensitive(rec, "exit");
 
-    if (!event || strcmp(event, "run") != 0 || !verdict || !cJSON_IsNumber(code))
-        return;
-    (void)snprintf(h->verdict, sizeof(h->verdict), "%s", verdict);
-    h->exit_code = (int)code->valuedouble;
+    if (strcmp(text_of(rec, "event"), "run") != 0 || !*verdict || !cJSON_IsNumber(code))
+        return false;
+    (void)snprintf(l->verdict, sizeof(l->verdict), "%s", verdict);
+    l->exit_code = (int)code->valuedouble;
+    l->stray = 0; /* a crash between the two logs' end records: the end was written again */
+    return true;
+}
+
+/* What may follow the end: the operator's apply or discard. */
+static bool may_follow(const cJSON *rec)
+{
+    return strcmp(text_of(rec, "event"), "apply") == 0 || strcmp(text_of(rec, "state"), "discarded") == 0;
 }
 
 /* "prev" of a record is the digest of the line before it. */
-static int on_audit_record(void *ctx, const struct orch_json *rec)
+static int on_record(void *ctx, const struct orch_json *doc)
 {
-    struct heads *h = ctx;
-    const char *prev = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(orch_json_root(rec), "prev"));
+    struct log *l = ctx;
+    const cJSON *rec = orch_json_root(doc);
+    const char *bound = text_of(rec, l->member);
 
-    h->records++;
-    see(h, prev ? prev : "");
-    note_end(h, orch_json_root(rec));
+    l->records++;
+    if (l->records > 1) /* the first one follows nothing */
+        digests_add(&l->lines, text_of(rec, "prev"), l->records - 1);
+    if (*bound)
+        digests_add(&l->bound, bound, l->records);
+    if (!note_end(l, rec) && *l->verdict && !l->stray && !may_follow(rec))
+        l->stray = l->records;
     return 0;
 }
 
-static int verify_audit(const struct orch_rundir *dir, const struct orch_run_state *s, struct orch_buf *ok,
-                        struct orch_err *err)
+static int read_log(const struct orch_rundir *dir, struct log *l, struct orch_err *err)
 {
-    struct heads h = {.s = s};
     char head[ORCH_HEX_SIZE] = "";
-    bool torn = false;
-    int k = orch_chain_read(dir->fd, ORCH_AUDIT_NAME, on_audit_record, &h, &torn, head, err);
+    int k = orch_chain_read(dir->fd, l->name, on_record, l, &l->torn, head, err);
+
+    digests_add(&l->lines, head, l->records);
+    return k;
+}
+
+/* Every line of `other` that `l` names is there, the last one included. */
+static int check_bound(const struct log *l, const struct log *other, struct orch_err *err)
+{
+    for (size_t i = 0; i < l->bound.n; i++)
+        if (!digests_has(&other->lines, l->bound.v[i].hex))
+            return orch_err_exit(err, ORCH_EXIT_CORRUPT, EBADMSG,
+                                 "%s: record %" PRIu64
+                                 ", now the last, was changed or is followed by less than "
+                                 "it was: record %" PRIu64 " of %s was bound to a line that is gone",
+                                 other->name, other->records, l->bound.v[i].at, l->name);
+    return 0;
+}
+
+static const char *head_of(const struct log *l)
+{
+    return l->lines.v[l->lines.n - 1].hex;
+}
+
+/* Records behind the sealed one are what a crash left before the next seal; replay judges them. */
+static int check_end(const struct log *l, const char *sealed, struct orch_err *err)
+{
+    if (digests_has(&l->lines, sealed))
+        return 0;
+    return orch_err_exit(err, ORCH_EXIT_CORRUPT, EBADMSG,
+                         "%s: record %" PRIu64
+                         ", now the last, was changed or is followed by less than it was: "
+                         "%s was made for a line that is gone",
+                         l->name, l->records, ORCH_SEAL_NAME);
+}
+
+static int read_seal(const struct orch_rundir *dir, struct orch_json **ret, struct orch_err *err)
+{
+    ORCH_AUTO_BUF struct orch_buf b = {0};
+    ORCH_AUTO(orch_diags_fini) struct orch_diags d = {0};
+    int k = orch_read_file(dir->fd, ORCH_SEAL_NAME, SEAL_MAX, &b);
+
+    *ret = NULL;
+    if (k == -ENOENT)
+        return 0;
+    if (k == 0)
+        k = orch_json_parse(ORCH_SEAL_NAME, b.data ? b.data : "", b.len, ret, &d);
+    return k < 0 ? orch_err_exit(err, ORCH_EXIT_CORRUPT, EBADMSG, "%s: cannot be used: %s", ORCH_SEAL_NAME,
+                                 d.n ? d.v[0].msg : strerror(-k))
+                 : 0;
+}
+
+static int check_seal(const struct orch_rundir *dir, const struct orch_run_state *s,
+                      const struct log *journal, const struct log *audit, struct orch_buf *ok,
+                      struct orch_err *err)
+{
+    ORCH_AUTO(orch_json_freep) struct orch_json *doc = NULL;
+    const cJSON *root, *schema;
+    const char *j, *a;
+    int k = read_seal(dir, &doc, err);
 
     if (k < 0)
         return k;
-    see(&h, head);
-    if (h.found < s->n_verdicts)
-        return orch_err_exit(
-            err, ORCH_EXIT_CORRUPT, EBADMSG,
-            "%s: the log is not the one that the verdict on %s.%u was bound to (records are missing)",
-            ORCH_AUDIT_NAME, s->phases[s->verdicts[h.found].phase].name, s->verdicts[h.found].attempt);
-    if (s->ended && strcmp(s->audit_head, head) != 0)
+    if (!doc) {
+        if (ok && (s->ended || s->paused_by))
+            orch_buf_printf(ok, "note  %s is missing: a crash at the very end; a resume writes it\n",
+                            ORCH_SEAL_NAME);
+        return 0;
+    }
+    root = orch_json_root(doc);
+    schema = cJSON_GetObjectItemCaseSensitive(root, "schema");
+    j = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(root, "journal"));
+    a = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(root, "audit"));
+    if (cJSON_IsNumber(schema) && schema->valuedouble > 1)
         return orch_err_exit(err, ORCH_EXIT_CORRUPT, EBADMSG,
-                             "%s: its last record %" PRIu64
-                             " is not the one that the end of the run was bound to",
-                             ORCH_AUDIT_NAME, h.records);
-    if (s->ended && (strcmp(s->verdict, h.verdict) != 0 || s->exit_code != h.exit_code))
+                             "%s: has schema %.0f, written by a newer orch-sandbox; this one reads 1",
+                             ORCH_SEAL_NAME, schema->valuedouble);
+    if (!j || !a)
+        return orch_err_exit(err, ORCH_EXIT_CORRUPT, EBADMSG, "%s: does not name both logs", ORCH_SEAL_NAME);
+    k = check_end(journal, j, err);
+    return k < 0 ? k : check_end(audit, a, err);
+}
+
+static int check_verdicts(const struct orch_run_state *s, const struct log *audit, struct orch_err *err)
+{
+    if (!s->ended)
+        return 0;
+    if (strcmp(s->verdict, audit->verdict) != 0 || s->exit_code != audit->exit_code)
         return orch_err_exit(err, ORCH_EXIT_CORRUPT, EBADMSG,
                              "%s: its end record says %s (%d), the audit log %s (%d)", ORCH_JOURNAL_NAME,
-                             s->verdict, s->exit_code, *h.verdict ? h.verdict : "nothing", h.exit_code);
-    if (ok)
-        orch_buf_printf(ok, "ok  audit log: %" PRIu64 " records, head %s%s\n", h.records, head,
-                        torn ? " (a last record was torn by a crash)" : "");
+                             s->verdict, s->exit_code, *audit->verdict ? audit->verdict : "nothing",
+                             audit->exit_code);
+    if (audit->stray)
+        return orch_err_exit(err, ORCH_EXIT_CORRUPT, EBADMSG,
+                             "%s: record %" PRIu64 ": nothing of the kind can follow the end of the run",
+                             ORCH_AUDIT_NAME, audit->stray);
     return 0;
+}
+
+static int verify_logs(const struct orch_rundir *dir, const struct orch_run_state *s, struct orch_buf *ok,
+                       struct orch_err *err)
+{
+    ORCH_AUTO(log_fini) struct log journal = {.name = ORCH_JOURNAL_NAME, .member = "audit_head"};
+    ORCH_AUTO(log_fini) struct log audit = {.name = ORCH_AUDIT_NAME, .member = "journal_head"};
+    int k = read_log(dir, &journal, err);
+
+    if (k == 0)
+        k = read_log(dir, &audit, err);
+    if (k == 0)
+        k = check_bound(&journal, &audit, err);
+    if (k == 0)
+        k = check_bound(&audit, &journal, err);
+    if (k == 0)
+        k = check_verdicts(s, &audit, err);
+    if (k == 0)
+        k = check_seal(dir, s, &journal, &audit, ok, err);
+    if (k == 0 && ok)
+        orch_buf_printf(ok, "ok  audit log: %" PRIu64 " records, head %s%s\n", audit.records, head_of(&audit),
+                        audit.torn ? " (a last record was torn by a crash)" : "");
+    return k;
 }
 
 static int verify_file(const struct orch_rundir *dir, const char *name, const char *want, struct orch_buf *ok,
@@ -90,8 +240,7 @@ static int verify_file(const struct orch_rundir *dir, const char *name, const ch
     char now[ORCH_HEX_SIZE] = "";
 
     if (fd < 0 || orch_sha256_fd(fd, KEPT_MAX, now) < 0 || strcmp(now, want) != 0)
-        return orch_err_exit(err, ORCH_EXIT_CORRUPT, EBADMSG,
-                             "%s: not what the journal's first record was bound to", name);
+        return orch_err_exit(err, ORCH_EXIT_CORRUPT, EBADMSG, "%s: not what the journal was bound to", name);
     if (ok)
         orch_buf_printf(ok, "ok  %s: sha256 %s\n", name, now);
     return 0;
@@ -101,12 +250,14 @@ static int verify_layers(const struct orch_rundir *dir, const struct orch_run_st
                          struct orch_err *err)
 {
     size_t n = 0;
-    int k = orch_layers_check(dir, s, s->n_phases, err);
+    int k = orch_run_given_up(s) ? 0 : orch_layers_check(dir, s, s->n_phases, err);
 
     for (size_t i = 0; i < s->n_phases; i++)
         n += s->phases[i].n_layers;
-    if (k == 0 && ok)
-        orch_buf_printf(ok, "ok  layers: %zu, each the one that was judged\n", n);
+    if (k == 0 && ok && orch_run_given_up(s))
+        orch_buf_printf(ok, "ok  layers: discarded\n");
+    else if (k == 0 && ok)
+        orch_buf_printf(ok, "ok  layers: %zu, each the one that was judged\n", n + s->waits);
     return k;
 }
 
@@ -118,10 +269,10 @@ static int verify_with(const struct orch_rundir *dir, const struct orch_run_stat
     if (strcmp(s->run, dir->id) != 0)
         return orch_err_exit(err, ORCH_EXIT_CORRUPT, EBADMSG, "%s: record 1: it belongs to another run",
                              ORCH_JOURNAL_NAME);
-    k = verify_audit(dir, s, ok, err);
+    k = verify_logs(dir, s, ok, err);
     if (k == 0)
         k = verify_file(dir, ORCH_INPUTS_NAME, s->inputs_digest, ok, err);
-    if (k == 0)
+    if (k == 0 && *s->fingerprint_digest)
         k = verify_file(dir, ORCH_FINGERPRINT_NAME, s->fingerprint_digest, ok, err);
     if (k == 0)
         k = verify_layers(dir, s, ok, err);
@@ -137,7 +288,7 @@ int orch_run_verify(const struct orch_rundir *dir, struct orch_buf *ok, struct o
     if (k < 0)
         return k;
     if (ok)
-        orch_buf_printf(ok, "ok  journal: run %s, %zu verdicts%s%s\n", s.run, s.n_verdicts,
+        orch_buf_printf(ok, "ok  journal: run %s, %zu verdicts, head %s%s%s\n", s.run, s.n_verdicts, s.head,
                         s.ended ? ", ended" : "", torn ? " (a last record was torn by a crash)" : "");
     k = verify_with(dir, &s, ok, err);
     orch_run_state_fini(&s);

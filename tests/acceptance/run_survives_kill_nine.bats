@@ -293,8 +293,8 @@ END
         [ "$(starts)" != 'one.1 two.1 two.2' ]
         cat "$T/$1" >"$dir/$1"
     }
-    tampered journal.jsonl '3s/"passed":true/"passed":True/'
-    tampered journal.jsonl '3s/"denials":0/"denials":1/'
+    tampered journal.jsonl '/"event":"verdict"/s/"passed":true/"passed":True/'
+    tampered journal.jsonl '/"event":"verdict"/s/"denials":0/"denials":1/'
     tampered journal.jsonl '2d'
     tampered journal.jsonl '1{h;d};2G'
     tampered journal.jsonl '3p'

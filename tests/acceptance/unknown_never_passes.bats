@@ -404,7 +404,7 @@ END
     [ "$journal" -ge 4 ]
 
     tampered journal.jsonl 'record 2' flip 2 '"event":"attempt"' '"event":"attemqt"'
-    tampered journal.jsonl 'journal.jsonl: record 3' flip 2 '"time":"2' '"time":"3'
+    tampered journal.jsonl 'journal.jsonl: record 2: was changed' flip 2 '"time":"2' '"time":"3'
     tampered journal.jsonl 'journal.jsonl: record 1' flip 1 '"seq":1' '"seq":2'
     tampered journal.jsonl 'journal.jsonl: record 2' sed -i 2d
     tampered journal.jsonl 'journal.jsonl: record 1' sed -i 1d
@@ -413,17 +413,24 @@ END
     tampered journal.jsonl 'journal.jsonl: record 2' flip 2 '"prev":"[0-9a-f]*"' "\"prev\":\"$(printf '0%.0s' $(seq 64))\""
     tampered journal.jsonl 'journal.jsonl: record 1' flip 1 '"v":1' '"v":2'
     tampered journal.jsonl 'journal.jsonl: record 2' flip 2 '^.*$' 'not json'
+    tampered journal.jsonl "journal.jsonl: record $journal" flip "$journal" '"time":"2' '"time":"3' # the last one
+    tampered journal.jsonl "journal.jsonl: record $((journal - 1))" sed -i '$d'
     tampered journal.jsonl 'journal' truncate -s 0
-    tampered journal.jsonl 'journal' remake_line 3 '"passed":true' '"passed":false'
-    tampered journal.jsonl 'layer' remake_line 3 "\"digest\":\"$(jq -r 'select(.event == "verdict").digest' "$RUNDIR/journal.jsonl")" \
+    tampered journal.jsonl 'journal' remake_line 4 '"passed":true' '"passed":false'
+    tampered journal.jsonl 'journal' remake_line 4 "\"digest\":\"$(jq -r 'select(.event == "verdict").digest' "$RUNDIR/journal.jsonl")" \
         "\"digest\":\"$(printf '1%.0s' $(seq 64))"
 
-    tampered audit.jsonl 'audit.jsonl: record 3' flip 2 '"event":"' '"event":"x'
+    tampered audit.jsonl 'audit.jsonl: record 2: was changed' flip 2 '"event":"' '"event":"x'
     tampered audit.jsonl "audit.jsonl: record $((audit - 1))" sed -i "$((audit - 1))d"
     tampered audit.jsonl 'audit.jsonl: record 3' swap 3
     tampered audit.jsonl 'audit.jsonl' sed -i '$d'           # the tail, which the journal has bound
+    tampered audit.jsonl "audit.jsonl: record $audit" flip "$audit" '"time":"2' '"time":"3'
     tampered audit.jsonl 'audit.jsonl' truncate -s 0
     tampered audit.jsonl 'audit.jsonl' remake_line 2 '"event":"' '"event":"x' # chained anew, but not what was bound
+
+    tampered seal.json 'seal.json' flip 1 '"journal"' '"jounal"'
+    tampered seal.json 'seal.json' flip 1 '"schema":1' '"schema":2'
+    tampered seal.json 'journal.jsonl' flip 1 '"journal":"[0-9a-f]*"' "\"journal\":\"$(printf '0%.0s' $(seq 64))\""
 
     tampered inputs/workflow.json 'inputs/workflow.json' flip 1 'schema' 'scheme'
     tampered inputs/workflow.json 'inputs/workflow.json' truncate -s 0

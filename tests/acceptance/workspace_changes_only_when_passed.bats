@@ -580,7 +580,7 @@ END
     one_phase maker ./huge.json '{"type": "changes", "max_files": 6000}'
     orch_run
     [ "$status" -eq 0 ]
-    [ "$took" -lt 20000 ]
+    [ "$took" -lt 60000 ] # a hang, not a speed
     grep -qx deep "$RUNDIR/logs/work.1.out"
     mkdir "$T/control"
     (cd "$T/control" && sh "$T/script")

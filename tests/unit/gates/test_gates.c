@@ -229,7 +229,7 @@ static void gate_denials_judges_every_row(void **state)
     }
 }
 
-/* all any not: children by letter, p pass, f fail, e error, i integrity */
+/* all any not: children by letter, p pass, f fail, e error, i integrity, w waits for approval */
 
 static const struct tree_row {
     enum orch_gate_type type;
@@ -248,6 +248,10 @@ static const struct tree_row {
     {ORCH_GATE_NOT, "f", ORCH_GATE_PASS},        {ORCH_GATE_NOT, "e", ORCH_GATE_ERROR},
     {ORCH_GATE_NOT, "i", ORCH_GATE_INTEGRITY},   {ORCH_GATE_NOT, "fp", ORCH_GATE_FAIL},
     {ORCH_GATE_NOT, "", ORCH_GATE_ERROR},        {(enum orch_gate_type)99, "p", ORCH_GATE_ERROR},
+    {ORCH_GATE_ALL, "wp", ORCH_GATE_PENDING},    {ORCH_GATE_ALL, "wf", ORCH_GATE_FAIL},
+    {ORCH_GATE_ALL, "we", ORCH_GATE_ERROR},      {ORCH_GATE_ANY, "wf", ORCH_GATE_PENDING},
+    {ORCH_GATE_ANY, "wp", ORCH_GATE_PASS},       {ORCH_GATE_ANY, "ww", ORCH_GATE_PENDING},
+    {ORCH_GATE_ANY, "wi", ORCH_GATE_INTEGRITY},  {ORCH_GATE_NOT, "w", ORCH_GATE_PENDING},
 };
 
 static char protected_glob[] = "Makefile", no_class[] = "none", child_name[] = "child";
@@ -257,6 +261,8 @@ static struct orch_gate child_of(char letter)
 {
     struct orch_gate g = {.type = ORCH_GATE_DENIALS, .name = child_name, .max = letter == 'p' ? 1 : 0};
 
+    if (letter == 'w')
+        g.type = ORCH_GATE_APPROVAL;
     if (letter == 'e')
         g.class_name = no_class;
     if (letter == 'i') {
@@ -327,6 +333,9 @@ static void verdicts_have_names(void **state)
     assert_string_equal(orch_gate_verdict_name(ORCH_GATE_INTEGRITY), "integrity");
     assert_string_equal(orch_gate_verdict_name(ORCH_GATE_PENDING), "pending");
     assert_string_equal(orch_gate_verdict_name((enum orch_gate_verdict)99), "error");
+    for (enum orch_gate_verdict v = ORCH_GATE_PASS; v <= ORCH_GATE_PENDING; v++)
+        assert_int_equal(orch_gate_verdict_parse(orch_gate_verdict_name(v)), v);
+    assert_int_equal(orch_gate_verdict_parse("Pass"), ORCH_GATE_ERROR);
 }
 
 int main(void)

@@ -9,7 +9,7 @@ static void take(const struct fx *fx, struct orch_buf *out)
 {
     struct orch_err err = {0};
 
-    if (orch_fingerprint(fx->ws, out, &err) != 0)
+    if (orch_fingerprint(fx->ws, out, NULL, &err) != 0)
         fail_msg("%s", err.msg);
 }
 

@@ -18,7 +18,7 @@
 #define RUN                                                                                                  \
     HEAD("run", "0")                                                                                         \
     ",\"run\":\"r\",\"workflow\":\"w\",\"workspace\":\"/w\",\"mode\":\"strict\",\"workflow_digest\":" HEX    \
-    ",\"inputs_digest\":" HEX ",\"fingerprint_digest\":" HEX ",\"apply\":true,\"phases\":[\"a\",\"b\"]}"
+    ",\"inputs_digest\":" HEX ",\"apply\":true,\"phases\":[\"a\",\"b\"]}"
 #define ATTEMPT(phase, n) HEAD("attempt", "9") ",\"phase\":\"" phase "\",\"attempt\":" n "}"
 #define VERDICT_WITH(phase, n, passed, sealed, goes_on, code, gates)                                         \
     HEAD("verdict", "9")                                                                                     \
@@ -29,13 +29,58 @@
     "],\"denied\":[],\"problems\":[],\"audit_head\":" HEX "}"
 #define GATE(verdict)                                                                                        \
     "{\"name\":\"g\",\"type\":\"file\",\"verdict\":\"" verdict                                               \
-    "\",\"reason\":\"\",\"depth\":0,\"elapsed_ms\":0}"
+    "\",\"reason\":\"\",\"forced\":false,\"depth\":0,\"elapsed_ms\":0}"
 #define PASS(phase, n) VERDICT_WITH(phase, n, "true", "true", "true", "0", GATE("pass"))
 #define KEEP(phase, n) VERDICT_WITH(phase, n, "false", "true", "true", "1", GATE("fail"))
 #define LOSE(phase, n, code) VERDICT_WITH(phase, n, "false", "true", "false", code, GATE("fail"))
+#define ASK                                                                                                  \
+    "{\"name\":\"ok\",\"type\":\"approval\",\"verdict\":\"pending\",\"reason\":\"\",\"forced\":false,"       \
+    "\"depth\":0,"                                                                                           \
+    "\"elapsed_ms\":0}"
+#define GIVEN                                                                                                \
+    "{\"name\":\"ok\",\"type\":\"approval\",\"verdict\":\"pass\",\"reason\":\"\",\"forced\":false,"          \
+    "\"depth\":0,"                                                                                           \
+    "\"elapsed_ms\":0}"
+#define REFUSED                                                                                              \
+    "{\"name\":\"ok\",\"type\":\"approval\",\"verdict\":\"fail\",\"reason\":\"\",\"forced\":false,"          \
+    "\"depth\":0,"                                                                                           \
+    "\"elapsed_ms\":0}"
+#define FORCED                                                                                               \
+    "{\"name\":\"g\",\"type\":\"file\",\"verdict\":\"fail\",\"reason\":\"\",\"forced\":true,\"depth\":0,"    \
+    "\"elapsed_ms\":0}"
+#define PENDING_WITH(phase, n, sealed, goes_on, code)                                                        \
+    HEAD("pending", "9")                                                                                     \
+    ",\"phase\":\"" phase "\",\"attempt\":" n                                                                \
+    ",\"end\":\"exit\",\"status\":0,\"detail\":\"\",\"elapsed_ms\":1,"                                       \
+    "\"attempt_denials\":0,\"sealed\":" sealed ",\"goes_on\":" goes_on ",\"passed\":false,\"exit\":" code    \
+    ",\"digest\":" HEX                                                                                       \
+    ",\"home_digest\":\"\",\"gates\":[" GATE("pass") "," ASK                                                 \
+                                                     "],\"denied\":[],\"problems\":[],\"audit_head\":" HEX   \
+                                                     "}"
+#define PENDING(phase, n) PENDING_WITH(phase, n, "true", "false", "5")
+#define APPROVAL_OF(phase, n, gate, digest, decision)                                                        \
+    HEAD("approval", "9")                                                                                    \
+    ",\"phase\":\"" phase "\",\"attempt\":" n ",\"gate\":\"" gate "\",\"digest\":" digest                    \
+    ",\"decision\":\"" decision "\",\"reason\":\"r\",\"user\":\"u\"}"
+#define APPROVE(phase, n) APPROVAL_OF(phase, n, "ok", HEX, "approve")
+#define REJECT(phase, n) APPROVAL_OF(phase, n, "ok", HEX, "reject")
+#define OTHER_HEX "\"ff23456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\""
+#define SETTLED(phase, n) VERDICT_WITH(phase, n, "true", "true", "true", "0", GATE("pass") "," GIVEN)
+#define OVERRIDE(kind, phase, gate, reason)                                                                  \
+    HEAD("override", "9")                                                                                    \
+    ",\"kind\":\"" kind "\",\"phase\":\"" phase "\",\"gate\":\"" gate "\",\"reason\":\"" reason              \
+    "\",\"user\":\"u\"}"
+#define SKIP(phase) OVERRIDE("skip", phase, "", "why")
+#define FORCE(phase, gate) OVERRIDE("force-gate", phase, gate, "why")
+#define DISCARDED HEAD("discarded", "9") ",\"reason\":\"\",\"user\":\"u\"}"
 #define GOTO(from, to) HEAD("goto", "9") ",\"from\":\"" from "\",\"to\":\"" to "\"}"
-#define INTERRUPTED(phase, n) HEAD("interrupted", "9") ",\"phase\":\"" phase "\",\"attempt\":" n "}"
-#define APPLY(state) HEAD("apply", "9") ",\"state\":\"" state "\",\"created\":1,\"modified\":2,\"deleted\":3}"
+#define INTERRUPTED(phase, n)                                                                                \
+    HEAD("interrupted", "9") ",\"phase\":\"" phase "\",\"attempt\":" n ",\"by\":\"crash\"}"
+#define FINGERPRINT HEAD("fingerprint", "0") ",\"digest\":" HEX "}"
+#define APPLY(state)                                                                                         \
+    HEAD("apply", "9")                                                                                       \
+    ",\"state\":\"" state "\",\"created\":1,\"modified\":2,\"deleted\":3,\"kept\":0,"                        \
+    "\"kept_digest\":\"\"}"
 #define END(verdict, code, applied)                                                                          \
     HEAD("end", "9")                                                                                         \
     ",\"verdict\":\"" verdict "\",\"exit\":" code ",\"reason\":\"\",\"applied\":" applied                    \
@@ -46,7 +91,7 @@
 
 #define MAX_RECORDS 12
 
-static int apply_text(struct orch_run_state *s, const char *text, struct orch_err *err)
+static int apply_one(struct orch_run_state *s, const char *text, struct orch_err *err)
 {
     struct orch_json *doc = NULL;
     struct orch_diags d = {0};
@@ -57,6 +102,14 @@ static int apply_text(struct orch_run_state *s, const char *text, struct orch_er
     r = orch_run_state_apply(s, orch_json_root(doc), err);
     orch_json_free(doc);
     return r;
+}
+
+/* Tables of records leave the fingerprint out: it follows the first record. */
+static int apply_text(struct orch_run_state *s, const char *text, struct orch_err *err)
+{
+    int r = apply_one(s, text, err);
+
+    return r == 0 && strcmp(text, RUN) == 0 ? apply_one(s, FINGERPRINT, err) : r;
 }
 
 /* ---- what replay refuses ---- */
@@ -101,6 +154,49 @@ static const struct refusal {
     {"a missing member", {RUN, HEAD("attempt", "5") ",\"phase\":\"a\"}"}},
     {"a digest that is none", {RUN, ATTEMPT("a", "1"), HEAD("end", "9") ",\"audit_head\":\"12\"}"}},
     {"an interruption of nothing", {RUN, INTERRUPTED("a", "1")}},
+    {"a second fingerprint", {RUN, FINGERPRINT}},
+    {"a gate forced by nobody",
+     {RUN, ATTEMPT("a", "1"), VERDICT_WITH("a", "1", "true", "true", "true", "0", FORCED)}},
+    {"a gate forced of another phase",
+     {RUN, FORCE("b", "g"), ATTEMPT("a", "1"), VERDICT_WITH("a", "1", "true", "true", "true", "0", FORCED)}},
+    {"an override without a reason", {RUN, OVERRIDE("skip", "a", "", "")}},
+    {"an unknown override", {RUN, OVERRIDE("bless", "a", "", "why")}},
+    {"an override in an attempt", {RUN, ATTEMPT("a", "1"), SKIP("a")}},
+    {"a skip of what passed", {RUN, ATTEMPT("a", "1"), PASS("a", "1"), SKIP("a")}},
+    {"an attempt at a skipped phase", {RUN, SKIP("a"), ATTEMPT("a", "1")}},
+    {"a plain pass with overrides", {RUN, SKIP("a"), SKIP("b"), END("passed", "0", "false")}},
+    {"overrides that there were not",
+     {RUN, ATTEMPT("a", "1"), PASS("a", "1"), ATTEMPT("b", "1"), PASS("b", "1"),
+      END("passed with overrides", "0", "false")}},
+    {"an approval that nobody gave",
+     {RUN, ATTEMPT("a", "1"), VERDICT_WITH("a", "1", "true", "true", "true", "0", GIVEN)}},
+    {"a pass that was only pending", {RUN, ATTEMPT("a", "1"), PENDING("a", "1"), SETTLED("a", "1")}},
+    {"a pass that was rejected",
+     {RUN, ATTEMPT("a", "1"), PENDING("a", "1"), REJECT("a", "1"), SETTLED("a", "1")}},
+    {"an approval of another layer",
+     {RUN, ATTEMPT("a", "1"), PENDING("a", "1"), APPROVAL_OF("a", "1", "ok", OTHER_HEX, "approve")}},
+    {"an approval of another gate",
+     {RUN, ATTEMPT("a", "1"), PENDING("a", "1"), APPROVAL_OF("a", "1", "g", HEX, "approve")}},
+    {"an approval of another attempt",
+     {RUN, ATTEMPT("a", "1"), PENDING("a", "1"), APPROVAL_OF("a", "2", "ok", HEX, "approve")}},
+    {"an unknown decision",
+     {RUN, ATTEMPT("a", "1"), PENDING("a", "1"), APPROVAL_OF("a", "1", "ok", HEX, "maybe")}},
+    {"a change of mind", {RUN, ATTEMPT("a", "1"), PENDING("a", "1"), REJECT("a", "1"), APPROVE("a", "1")}},
+    {"an approval before anything waits", {RUN, ATTEMPT("a", "1"), APPROVE("a", "1")}},
+    {"an old approval for a new attempt",
+     {RUN, ATTEMPT("a", "1"), PENDING("a", "1"), APPROVE("a", "1"),
+      VERDICT_WITH("a", "1", "false", "true", "true", "1", GATE("pass") "," REFUSED), ATTEMPT("a", "2"),
+      VERDICT_WITH("a", "2", "true", "true", "true", "0", GATE("pass") "," GIVEN)}},
+    {"a settled verdict whose other gate changed",
+     {RUN, ATTEMPT("a", "1"), PENDING("a", "1"), APPROVE("a", "1"),
+      VERDICT_WITH("a", "1", "true", "true", "true", "0", GIVEN "," GATE("pass"))}},
+    {"an unsealed layer that waits", {RUN, ATTEMPT("a", "1"), PENDING_WITH("a", "1", "false", "false", "5")}},
+    {"a layer that waits and goes on", {RUN, ATTEMPT("a", "1"), PENDING_WITH("a", "1", "true", "true", "5")}},
+    {"waiting with another exit", {RUN, ATTEMPT("a", "1"), PENDING_WITH("a", "1", "true", "false", "1")}},
+    {"an attempt while one waits", {RUN, ATTEMPT("a", "1"), PENDING("a", "1"), ATTEMPT("a", "2")}},
+    {"an apply after a failure", {RUN, END("failed", "1", "false"), APPLY("intent")}},
+    {"a discard after a failure", {RUN, END("failed", "1", "false"), DISCARDED}},
+    {"a failure that is called a pass", {RUN, END("passed", "1", "false")}},
 };
 
 static void replay_refuses(void **state)
@@ -204,6 +300,60 @@ static const struct next {
      0,
      0,
      1},
+    {"an attempt waits", {RUN, ATTEMPT("a", "1"), PENDING("a", "1")}, ORCH_TODO_SETTLE, 0, 0, 0},
+    {"a decision alone settles nothing",
+     {RUN, ATTEMPT("a", "1"), PENDING("a", "1"), APPROVE("a", "1")},
+     ORCH_TODO_SETTLE,
+     0,
+     0,
+     0},
+    {"settled and passed",
+     {RUN, ATTEMPT("a", "1"), PENDING("a", "1"), APPROVE("a", "1"), SETTLED("a", "1")},
+     ORCH_TODO_ATTEMPT,
+     1,
+     0,
+     1},
+    {"settled and rejected",
+     {RUN, ATTEMPT("a", "1"), PENDING("a", "1"), REJECT("a", "1"),
+      VERDICT_WITH("a", "1", "false", "true", "true", "1", GATE("pass") "," REFUSED)},
+     ORCH_TODO_ATTEMPT,
+     0,
+     0,
+     1},
+    {"a skipped phase", {RUN, SKIP("a")}, ORCH_TODO_ATTEMPT, 1, 0, 0},
+    {"a phase skipped that had kept a layer",
+     {RUN, ATTEMPT("a", "1"), KEEP("a", "1"), SKIP("a")},
+     ORCH_TODO_ATTEMPT,
+     1,
+     0,
+     0},
+    {"a phase skipped that waits",
+     {RUN, ATTEMPT("a", "1"), PENDING("a", "1"), SKIP("a")},
+     ORCH_TODO_ATTEMPT,
+     1,
+     0,
+     0},
+    {"a forced gate",
+     {RUN, FORCE("a", "g"), ATTEMPT("a", "1"), VERDICT_WITH("a", "1", "true", "true", "true", "0", FORCED)},
+     ORCH_TODO_ATTEMPT,
+     1,
+     0,
+     1},
+    {"every phase skipped", {RUN, SKIP("a"), SKIP("b")}, ORCH_TODO_FINISH, 0, 0, 0},
+    {"applied after the end",
+     {RUN, ATTEMPT("a", "1"), PASS("a", "1"), ATTEMPT("b", "1"), PASS("b", "1"), END("passed", "0", "false"),
+      APPLY("intent"), APPLY("done")},
+     ORCH_TODO_ENDED,
+     0,
+     0,
+     1},
+    {"discarded after the end",
+     {RUN, ATTEMPT("a", "1"), PASS("a", "1"), ATTEMPT("b", "1"), PASS("b", "1"), END("passed", "0", "false"),
+      DISCARDED},
+     ORCH_TODO_ENDED,
+     0,
+     0,
+     1},
     {"ended",
      {RUN, ATTEMPT("a", "1"), PASS("a", "1"), ATTEMPT("b", "1"), PASS("b", "1"), APPLY("intent"),
       APPLY("done"), END("passed", "0", "true")},
@@ -252,7 +402,7 @@ static void commit(struct orch_journal *j, struct orch_jw *w)
 
 static void write_run(struct orch_journal *j)
 {
-    static const char *const digests[] = {"workflow_digest", "inputs_digest", "fingerprint_digest"};
+    static const char *const digests[] = {"workflow_digest", "inputs_digest"};
     char hex[ORCH_HEX_SIZE];
     struct orch_jw w;
 
@@ -268,6 +418,9 @@ static void write_run(struct orch_journal *j)
     orch_jw_arr(&w, "phases");
     orch_jw_str(&w, NULL, "a");
     orch_jw_end(&w, ']');
+    commit(j, &w);
+    begin(j, "fingerprint", &w);
+    orch_jw_str(&w, "digest", hex);
     commit(j, &w);
     begin(j, "attempt", &w);
     orch_jw_str(&w, "phase", "a");

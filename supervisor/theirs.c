@@ -1,0 +1,157 @@
+/* theirs.c - see theirs.h. */
+#include "supervisor/theirs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "common/exit.h"
+#include "common/io.h"
+#include "sandbox/layer_int.h"
+
+#define KEPT_NAME "kept"
+#define KEPT_MAX (64u << 20)
+#define FINGERPRINT_MAX (1u << 30)
+
+void orch_theirs_fini(struct orch_theirs *t)
+{
+    orch_strv_fini(&t->paths);
+}
+
+static int cmp_key(const void *key, const void *item)
+{
+    return strcmp(key, *(char *const *)item);
+}
+
+static int cmp_str(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static bool has(const struct orch_strv *sorted, const char *path)
+{
+    return sorted->n && bsearch(path, sorted->v, sorted->n, sizeof(*sorted->v), cmp_key);
+}
+
+static bool is_dir(int root, const char *path)
+{
+    ORCH_AUTO_FD int fd = orch_tree_open(root, path, O_PATH | O_DIRECTORY);
+
+    return fd >= 0;
+}
+
+/* A directory above it that others removed, or put something else in its place. */
+static bool way_is_gone(const struct orch_strv *edits, int root, const char *path)
+{
+    for (const char *slash = strchr(path, '/'); slash; slash = strchr(slash + 1, '/')) {
+        ORCH_AUTO_FREE char *dir = orch_xstrndup(path, (size_t)(slash - path));
+
+        if (has(edits, dir) && !is_dir(root, dir))
+            return true;
+    }
+    return false;
+}
+
+static bool any_beneath(const struct orch_strv *paths, const char *dir)
+{
+    size_t n = strlen(dir);
+
+    for (size_t i = 0; i < paths->n; i++)
+        if (strncmp(paths->v[i], dir, n) == 0 && paths->v[i][n] == '/')
+            return true;
+    return false;
+}
+
+static bool takes_dir_away(const struct orch_change *c)
+{
+    return c->kind == ORCH_MODIFIED && c->before.type == 'd' && c->after.type != 'd';
+}
+
+static int choose(struct orch_run *r, const struct orch_changes *c, struct orch_strv *ret,
+                  struct orch_err *err)
+{
+    ORCH_AUTO_BUF struct orch_buf print = {0};
+    ORCH_AUTO(orch_strv_fini) struct orch_strv edits = {0};
+    ORCH_AUTO_FD int root = orch_openat2(AT_FDCWD, r->workspace, O_PATH | O_DIRECTORY | O_NOFOLLOW, 0, 0);
+    int k = root < 0 ? root : orch_read_file(r->dir.fd, ORCH_FINGERPRINT_NAME, FINGERPRINT_MAX, &print);
+
+    if (k < 0)
+        return orch_err_exit(err, ORCH_EXIT_STATE, -k, "the workspace cannot be compared: %s", strerror(-k));
+    k = orch_fingerprint_edits(&print, r->workspace, &edits, err);
+    if (k < 0)
+        return k;
+    for (size_t i = 0; i < c->n; i++)
+        if (has(&edits, c->v[i].path) || way_is_gone(&edits, root, c->v[i].path))
+            orch_strv_add(ret, c->v[i].path);
+    /* A directory of which something stays cannot make room for a file. */
+    for (size_t i = 0; i < c->n; i++)
+        if (takes_dir_away(&c->v[i]) && !orch_strv_has(ret, c->v[i].path) && any_beneath(ret, c->v[i].path))
+            orch_strv_add(ret, c->v[i].path);
+    if (ret->n)
+        qsort(ret->v, ret->n, sizeof(*ret->v), cmp_str);
+    return 0;
+}
+
+static int write_list(struct orch_run *r, struct orch_theirs *t, struct orch_err *err)
+{
+    ORCH_AUTO_BUF struct orch_buf b = {0};
+    int k;
+
+    for (size_t i = 0; i < t->paths.n; i++)
+        orch_buf_add(&b, t->paths.v[i], strlen(t->paths.v[i]) + 1);
+    orch_sha256_buf(b.data ? b.data : "", b.len, t->digest);
+    k = orch_write_file_sync(r->dir.fd, KEPT_NAME, b.data ? b.data : "", b.len, 0600);
+    return k < 0 ? orch_err_exit(err, ORCH_EXIT_STATE, -k, "cannot write %s of the run: %s", KEPT_NAME,
+                                 strerror(-k))
+                 : 0;
+}
+
+static int read_list(struct orch_run *r, struct orch_theirs *t, struct orch_err *err)
+{
+    ORCH_AUTO_BUF struct orch_buf b = {0};
+    int k = orch_read_file(r->dir.fd, KEPT_NAME, KEPT_MAX, &b);
+
+    orch_sha256_buf(b.data ? b.data : "", b.len, t->digest);
+    if (k < 0 || strcmp(t->digest, r->journal.state.kept_digest) != 0)
+        return orch_err_exit(err, ORCH_EXIT_CORRUPT, EBADMSG,
+                             "%s: not the list that the journal's apply record was bound to", KEPT_NAME);
+    for (size_t i = 0; i < b.len; i += strlen(b.data + i) + 1)
+        orch_strv_add(&t->paths, b.data + i);
+    return 0;
+}
+
+static void take_out(struct orch_changes *c, const struct orch_strv *paths)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < c->n; i++) {
+        if (!has(paths, c->v[i].path)) {
+            c->v[n++] = c->v[i];
+            continue;
+        }
+        free(c->v[i].path);
+        orch_entry_fini(&c->v[i].before);
+        orch_entry_fini(&c->v[i].after);
+    }
+    c->n = n;
+}
+
+int orch_theirs_keep(struct orch_run *r, struct orch_changes *c, struct orch_theirs *ret,
+                     struct orch_err *err)
+{
+    const struct orch_run_state *s = &r->journal.state;
+    int k = 0;
+
+    if (s->apply_intent && !*s->kept_digest)
+        return 0;
+    if (s->apply_intent) {
+        k = read_list(r, ret, err);
+    } else if (r->opt->theirs_kept) {
+        k = choose(r, c, &ret->paths, err);
+        k = k < 0 ? k : write_list(r, ret, err);
+    }
+    if (k == 0)
+        take_out(c, &ret->paths);
+    return k;
+}
