@@ -64,6 +64,7 @@ struct summary {
     size_t rows_cap, n_sections;
     uint64_t n_records;
     char *run;
+    struct orch_buf decisions; /* of the operator, a line each */
 };
 
 /* What a level watches and what it cannot see (design 7): said with every report, so that silence is not
@@ -178,6 +179,29 @@ static void take_denial(struct summary *s, const cJSON *rec)
     s->sections[section].quiet += quiet ? n : 0;
 }
 
+static void put(struct orch_buf *out, const char *before, const char *s)
+{
+    if (!s)
+        return;
+    orch_buf_str(out, before);
+    orch_escape_term(out, s, strlen(s));
+}
+
+/* Overrides, approvals, what was given up: whoever reads the log must not miss them. */
+static void take_decision(struct summary *s, const cJSON *rec)
+{
+    const char *what = text_of(rec, "kind"), *word = text_of(rec, "decision");
+
+    if (!what && !word && !same(text_of(rec, "state"), "discarded"))
+        return;
+    put(&s->decisions, "operator ", text_of(rec, "user"));
+    put(&s->decisions, ": ", what ? what : word ? word : "discard");
+    put(&s->decisions, " ", what ? text_of(rec, "target") : text_of(rec, "phase"));
+    put(&s->decisions, "/", what ? text_of(rec, "target_gate") : text_of(rec, "name"));
+    put(&s->decisions, ": ", text_of(rec, "reason"));
+    orch_buf_char(&s->decisions, '\n');
+}
+
 static int take_record(void *ctx, const struct orch_json *doc)
 {
     const cJSON *rec = orch_json_root(doc);
@@ -187,7 +211,9 @@ static int take_record(void *ctx, const struct orch_json *doc)
 
     s->n_records++;
     keep(&s->run, text_of(rec, "run"));
-    if (same(event, "attempt")) {
+    if (same(event, "run") || same(event, "gate")) {
+        take_decision(s, rec);
+    } else if (same(event, "attempt")) {
         take_attempt(s, rec);
     } else if (same(event, "denial")) {
         take_denial(s, rec);
@@ -207,17 +233,10 @@ static void summary_fini(struct summary *s)
         free(s->sections[i].level);
     }
     orch_audit_map_fini(&s->map);
+    orch_buf_fini(&s->decisions);
     free(s->sections);
     free(s->rows);
     free(s->run);
-}
-
-static void put(struct orch_buf *out, const char *before, const char *s)
-{
-    if (!s)
-        return;
-    orch_buf_str(out, before);
-    orch_escape_term(out, s, strlen(s));
 }
 
 /* A path; the exact bytes too where they are not UTF-8. */
@@ -417,6 +436,7 @@ static int print_summary(struct summary *s, const char *head, bool torn, int fd,
     orch_buf_printf(&out, ": %" PRIu64 " records, chain intact, head %s\n", s->n_records, head);
     if (torn)
         orch_buf_str(&out, "the last record is torn (the writer was cut off); it is left out\n");
+    orch_buf_add(&out, s->decisions.data ? s->decisions.data : "", s->decisions.len);
     for (size_t i = 0; rc == 0 && i < s->n_sections; i++) {
         print_section(&out, &s->sections[i]);
         rc = print_rows(s, i, &at, &out, fd, err);

@@ -44,8 +44,7 @@ static int note_conflict(struct orch_run *r, struct orch_err *err)
     return k < 0 ? k : orch_run_seal(r, err);
 }
 
-#define DECIDE                                                                                               \
-    "; look with: orch-sandbox diff %s; then: apply --theirs-kept, discard, or put it right and resume"
+#define DECIDE "; look with: orch-sandbox diff %s; then decide: apply --theirs-kept, or discard"
 
 /* The workspace as it was at run start, or exit 9 with the paths that differ. The run can be resumed
  * afterwards. */

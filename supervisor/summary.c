@@ -223,9 +223,7 @@ static void next_lines(const struct orch_run_state *s, const char *id, bool busy
                         id, id, s->phases[s->waiting.phase].name, g->name, s->waiting.digest);
     else if (s->paused_by && strcmp(s->paused_by, "conflict") == 0)
         orch_buf_printf(
-            out,
-            "next: orch-sandbox diff %s; apply --theirs-kept, discard, or put the workspace right "
-            "and resume\n",
+            out, "next: orch-sandbox diff %s shows the run's side; then apply --theirs-kept, or discard\n",
             id);
     else
         orch_buf_printf(out, "next: orch-sandbox resume %s\n", id);
