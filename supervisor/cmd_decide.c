@@ -123,7 +123,7 @@ static int steps(struct orch_run *r, const struct decision *d, struct orch_err *
         k = orch_run_reopen(r, r->opt->args[0], err);
     if (k == 0)
         k = check(r, r->opt->args[1], &g, err);
-    if (k < 0)
+    if (k < 0 || !g)
         return k;
     gate = orch_xstrdup(g->name);
     k = record(r, d, gate, err);

@@ -271,13 +271,16 @@ static int decide(struct orch_attempt *a, struct orch_err *err)
     return orch_verdict_commit(a->run, &a->verdict, err);
 }
 
-/* The overlay's own scratch holds a directory of mode 0, over which anybody who copies or removes the run
- * would stumble. */
+/* What served the mount alone. The overlay's own scratch holds a directory of mode 0, over which anybody who
+ * copies or removes the run would stumble. */
 static void drop_work(const struct orch_attempt *a)
 {
     ORCH_AUTO_FREE char *work = orch_xasprintf("%s/work", a->dir);
 
+    ORCH_AUTO_FREE char *scaffold = orch_xasprintf("%s/scaffold", a->dir);
+
     (void)orch_rm_rf(AT_FDCWD, work);
+    (void)orch_rm_rf(AT_FDCWD, scaffold);
 }
 
 /* Bytes first, then the names that lead to them: after a power loss the verdict must not outlive its layer.

@@ -66,7 +66,7 @@ static int check_gate(const struct orch_workflow *wf, const char *text, struct o
     const struct orch_phase *phase = NULL;
     int k = find_phase(wf, t.phase, &phase, err);
 
-    if (k < 0)
+    if (k < 0 || !phase)
         return k;
     names = orch_xcalloc(phase->n_gates + 1, sizeof(*names));
     for (size_t i = 0; i < phase->n_gates; i++) {

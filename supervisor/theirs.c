@@ -116,7 +116,7 @@ static int read_list(struct orch_run *r, struct orch_theirs *t, struct orch_err 
     if (k < 0 || strcmp(t->digest, r->journal.state.kept_digest) != 0)
         return orch_err_exit(err, ORCH_EXIT_CORRUPT, EBADMSG,
                              "%s: not the list that the journal's apply record was bound to", KEPT_NAME);
-    for (size_t i = 0; i < b.len; i += strlen(b.data + i) + 1)
+    for (size_t i = 0; b.data && i < b.len; i += strlen(b.data + i) + 1)
         orch_strv_add(&t->paths, b.data + i);
     return 0;
 }
