@@ -11,9 +11,10 @@
 
 struct orch_options {
     const char *workspace, *state, *run_id, *mode, *until, *profile, *audit;
+    const char *keep, *older_than;
     const char *status_fd_text;
     int status_fd; /* -1 = none */
-    bool no_apply, apply, dry_run, json, quiet, ignore_submounts, help;
+    bool no_apply, apply, dry_run, json, quiet, ignore_submounts, follow, help;
     char **args; /* what is left: borrowed from argv, NULL-terminated */
     int n_args;
 };
@@ -48,6 +49,10 @@ int orch_cmd_exec(const struct orch_options *opt);
 int orch_cmd_status(const struct orch_options *opt);
 int orch_cmd_audit(const struct orch_options *opt);
 int orch_cmd_verify(const struct orch_options *opt);
+int orch_cmd_list(const struct orch_options *opt);
+int orch_cmd_logs(const struct orch_options *opt);
+int orch_cmd_diff(const struct orch_options *opt);
+int orch_cmd_prune(const struct orch_options *opt);
 int orch_cmd_help(const struct orch_options *opt);
 int orch_cmd_version(const struct orch_options *opt);
 

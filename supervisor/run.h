@@ -81,6 +81,8 @@ int orch_workspace_lock(const char *workspace, struct orch_err *err);
 int orch_run_end(struct orch_run *r, const char *verdict, int exit_code, const char *reason,
                  struct orch_err *err);
 
+/* Where a run stands, in one word: its verdict once it has ended, else running, paused or interrupted. */
+const char *orch_run_standing(const struct orch_run_state *s, bool busy);
 /* Text for people about a run (summary.c); `next` adds what can be done now. All of it is printable. */
 void orch_summary_text(const struct orch_run_state *s, const char *id, bool next, bool busy,
                        struct orch_buf *out);

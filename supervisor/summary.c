@@ -121,7 +121,7 @@ static void denial_lines(const struct orch_run_state *s, struct orch_buf *out)
         orch_buf_printf(out, "  and %zu more kinds: orch-sandbox audit %s\n", n - DENIALS_SHOWN, s->run);
 }
 
-static const char *standing(const struct orch_run_state *s, bool busy)
+const char *orch_run_standing(const struct orch_run_state *s, bool busy)
 {
     if (s->ended)
         return s->verdict;
@@ -168,7 +168,7 @@ void orch_summary_text(const struct orch_run_state *s, const char *id, bool next
     applied_line(s, out);
     if (s->ended)
         orch_buf_printf(out, "audit head: %s\n", s->audit_head);
-    orch_buf_printf(out, "verdict: %s", standing(s, busy));
+    orch_buf_printf(out, "verdict: %s", orch_run_standing(s, busy));
     if (s->ended)
         orch_buf_printf(out, " (exit %d): %s", s->exit_code, s->reason);
     else if (s->paused_by)
@@ -212,7 +212,7 @@ void orch_summary_json(const struct orch_run_state *s, bool busy, struct orch_bu
     orch_jw_str(&w, "workspace", s->workspace);
     orch_jw_str(&w, "started", s->time_started);
     orch_jw_str(&w, "last", s->time_last);
-    orch_jw_str(&w, "verdict", standing(s, busy));
+    orch_jw_str(&w, "verdict", orch_run_standing(s, busy));
     if (s->ended) {
         orch_jw_int(&w, "exit", s->exit_code);
         orch_jw_str(&w, "reason", s->reason);

@@ -215,7 +215,7 @@ END
 JSON
     mkdir "$T/small" "$T/saved"
     # The state is saved before its file system goes away with the namespace.
-    script='mount -t tmpfs -o size=3m none "$1/small" || exit 99
+    script='mount -t tmpfs -o size=24m none "$1/small" || exit 99
         chmod 0777 "$1/small"
         dir=$1
         shift
