@@ -115,7 +115,7 @@ static int parse_what(struct logs *l, const char *what, struct orch_err *err)
         return 0;
     errno = 0;
     n = strtoul(dot + 1, &end, 10);
-    if (errno || *end || !strchr("123456789", dot[1]) || n > UINT32_MAX)
+    if (errno || *end || dot[1] < '1' || dot[1] > '9' || n > UINT32_MAX)
         return orch_err_exit(err, ORCH_EXIT_USAGE, EINVAL, "'%s' is not PHASE or PHASE.N", shown);
     l->attempt = (unsigned)n;
     return 0;
@@ -154,7 +154,7 @@ static int print_attempts(struct logs *l, bool over, struct orch_err *err)
             continue;
         if (!l->set.name)
             orch_log_set_begin(&l->set, a->phase, a->n, &l->out);
-        k = orch_log_set_pump(&l->set, l->dir.fd, err);
+        k = orch_log_set_pump(&l->set, l->dir.fd, over || l->done + 1 < l->n, err);
         if (k < 0 || (!over && l->done + 1 == l->n))
             return k;
         orch_log_set_end(&l->set);
@@ -189,6 +189,23 @@ static int follow(struct logs *l, struct orch_err *err)
     return k;
 }
 
+/* A supervisor that has only just started has written no record yet. */
+static int wait_for_start(struct logs *l, struct orch_err *err)
+{
+    struct pollfd wake = {.fd = l->signals.fd, .events = POLLIN};
+    long pid;
+
+    while (l->opt->follow && !l->signals.first && orch_rundir_never_began(l->dir.fd) &&
+           orch_rundir_busy(&l->dir, &pid)) {
+        (void)poll(&wake, 1, POLL_MS);
+        orch_signals_poll(&l->signals);
+    }
+    if (!l->signals.first && orch_rundir_never_began(l->dir.fd))
+        return orch_err_exit(err, ORCH_EXIT_USAGE, ENOENT, "run '%s' has not begun: nothing was printed",
+                             l->dir.id);
+    return 0;
+}
+
 static int steps(struct logs *l, struct orch_err *err)
 {
     const struct orch_options *opt = l->opt;
@@ -200,12 +217,11 @@ static int steps(struct logs *l, struct orch_err *err)
         k = orch_rundir_open(state, opt->args[0], &l->dir, err);
     if (k == 0 && opt->follow)
         k = orch_signals_open(&l->signals, err);
-    if (k == 0 && orch_rundir_never_began(l->dir.fd))
-        k = orch_err_exit(err, ORCH_EXIT_USAGE, ENOENT, "run '%s' has not begun: nothing was printed",
-                          l->dir.id);
     if (k == 0)
-        k = choose(l, opt->n_args > 1 ? opt->args[1] : NULL, opt->follow && orch_rundir_busy(&l->dir, &pid),
-                   err);
+        k = wait_for_start(l, err);
+    if (k < 0 || l->signals.first)
+        return k;
+    k = choose(l, opt->n_args > 1 ? opt->args[1] : NULL, opt->follow && orch_rundir_busy(&l->dir, &pid), err);
     if (k < 0)
         return k;
     l->out = (struct orch_outq){.fd = STDOUT_FILENO, .wake_fd = l->signals.fd};

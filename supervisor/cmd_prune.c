@@ -39,7 +39,7 @@ static int parse_count(const char *s, size_t *ret)
 
     errno = 0;
     n = strtoul(s, &end, 10);
-    if (errno || *end || !strchr("0123456789", *s))
+    if (errno || *end || *s < '0' || *s > '9')
         return -EINVAL;
     *ret = n;
     return 0;

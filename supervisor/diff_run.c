@@ -91,7 +91,7 @@ static void take_line(struct session *s, const char *p, size_t n)
         s->complete = true;
     else if (p[0] == '!')
         s->broken = "diff failed";
-    else if (s->at == 0 || !strchr("-+ @\\", p[0]))
+    else if (s->at == 0 || p[0] == '\0' || !strchr("-+ @\\", p[0]))
         s->broken = "a line that diff does not write";
     else if (s->skip)
         skip_header(s);

@@ -142,7 +142,7 @@ static int open_log(int logs, const char *file, struct orch_err *err)
     return ORCH_TAKE_FD(fd);
 }
 
-static int pump_stream(struct orch_log_source *src, int logs, int i, struct orch_err *err)
+static int pump_stream(struct orch_log_source *src, int logs, int i, bool over, struct orch_err *err)
 {
     ORCH_AUTO_FREE char *file = orch_xasprintf("%s%s", src->label, suffixes[i]);
     ORCH_AUTO_FD int fd = open_log(logs, file, err);
@@ -161,10 +161,12 @@ static int pump_stream(struct orch_log_source *src, int logs, int i, struct orch
         (void)orch_capture_add(&src->lines, i + 1, piece, (size_t)n, err);
         orch_outq_drain(src->out);
     }
+    if (over && src->lines.line[i].len)
+        (void)orch_capture_add(&src->lines, i + 1, "\n", 1, err);
     return 0;
 }
 
-int orch_log_set_pump(struct orch_log_set *s, int rundir, struct orch_err *err)
+int orch_log_set_pump(struct orch_log_set *s, int rundir, bool over, struct orch_err *err)
 {
     ORCH_AUTO_FD int logs = openat(rundir, "logs", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
     int k = logs < 0 ? orch_err_exit(err, ORCH_EXIT_STATE, errno, "the logs of the run cannot be opened: %s",
@@ -173,6 +175,6 @@ int orch_log_set_pump(struct orch_log_set *s, int rundir, struct orch_err *err)
 
     for (size_t i = 0; k == 0 && i < s->n; i++)
         for (int stream = 0; k == 0 && stream < 2; stream++)
-            k = pump_stream(s->v[i], logs, stream, err);
+            k = pump_stream(s->v[i], logs, stream, over, err);
     return k;
 }

@@ -21,10 +21,10 @@ struct orch_log_set {
 };
 
 void orch_log_set_begin(struct orch_log_set *s, const char *phase, unsigned attempt, struct orch_outq *out);
-/* Prints what has come since; a last line without a newline is held back. Ends early when the reader is gone.
- * Exit 7 if a log is no regular file, 10 if it cannot be read. */
-int orch_log_set_pump(struct orch_log_set *s, int rundir, struct orch_err *err);
-/* Prints what was held back, and frees. Idempotent. */
+/* Prints what has come since. A last line without a newline is held back unless the attempt is `over`. Ends
+ * early when the reader is gone. Exit 7 if a log is no regular file, 10 if it cannot be read. */
+int orch_log_set_pump(struct orch_log_set *s, int rundir, bool over, struct orch_err *err);
+/* Prints what is still held back, and frees. Idempotent. */
 void orch_log_set_end(struct orch_log_set *s);
 
 #endif

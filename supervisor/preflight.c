@@ -237,7 +237,7 @@ static int measure(const char *state, struct room *ret, struct orch_err *err)
 static int check_room(const char *state, struct orch_err *err)
 {
     ORCH_AUTO_FREE char *shown = orch_escape_str(state);
-    struct room room;
+    struct room room = {0};
     int r = measure(state, &room, err);
 
     if (r < 0)
@@ -258,7 +258,7 @@ static int check_room(const char *state, struct orch_err *err)
 
 void orch_preflight_room(const struct orch_run *r, struct orch_progress *p)
 {
-    struct room room;
+    struct room room = {0};
     uint64_t most = 0;
 
     for (size_t i = 0; i < r->wf->n_phases; i++)
