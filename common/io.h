@@ -7,6 +7,7 @@
 
 #include <linux/openat2.h>
 #include <sys/stat.h>
+#include <time.h>
 #include "common/buf.h"
 
 /* openat2 with RESOLVE_BENEATH|NO_SYMLINKS|NO_MAGICLINKS (kernel.md; CVE-2018-15664). O_CLOEXEC is added. */
@@ -42,5 +43,7 @@ bool orch_path_beneath(const char *path, const char *dir);
 uint64_t orch_now_ms(void);
 #define ORCH_TIME_SIZE 31
 void orch_time_now(char ret[ORCH_TIME_SIZE]);
+/* The same form of another time: two of them compare as text. */
+void orch_time_format(struct timespec t, char ret[ORCH_TIME_SIZE]);
 
 #endif

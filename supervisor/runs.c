@@ -6,20 +6,9 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "common/escape.h"
 #include "common/exit.h"
-
-void orch_time_format(struct timespec t, char ret[ORCH_TIME_SIZE])
-{
-    char seconds[24] = "";
-    struct tm tm;
-
-    ret[0] = '\0';
-    if (gmtime_r(&t.tv_sec, &tm) && strftime(seconds, sizeof(seconds), "%Y-%m-%dT%H:%M:%S", &tm))
-        (void)snprintf(ret, ORCH_TIME_SIZE, "%s.%09ldZ", seconds, t.tv_nsec);
-}
 
 /* What stands in for the last record where none can be read. */
 static void last_write(int dir, char ret[ORCH_TIME_SIZE])

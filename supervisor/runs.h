@@ -45,7 +45,4 @@ size_t orch_run_reached(const struct orch_run_state *s);
 /* Index of a phase by name. Exit 2 with the near name and all there are. */
 int orch_run_find_phase(const struct orch_run_state *s, const char *name, size_t *ret, struct orch_err *err);
 
-/* ret is RFC 3339 in UTC with nanoseconds: two of them compare as text. */
-void orch_time_format(struct timespec t, char ret[ORCH_TIME_SIZE]);
-
 #endif
