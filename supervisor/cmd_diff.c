@@ -116,7 +116,7 @@ static int show(struct command *c, struct orch_err *err)
         orch_diff_show(d, d->changes.n);
     d->out.hurry = c->signals.first != 0;
     orch_outq_drain(&d->out);
-    if (d->out.error && d->out.error != EPIPE && k == -EINTR)
+    if (d->out.error && d->out.error != EPIPE && err->errnum == 0)
         k = orch_err_sys(err, d->out.error, "cannot write");
     return k;
 }

@@ -359,6 +359,12 @@ END
     timeout 60 "$ORCH" diff --state "$STATE" "$RUN" 2>"$T/err" | head -c 100 >/dev/null
     [ ! -s "$T/err" ]
     nothing_left
+    # There is no room for what is printed.
+    code=0
+    timeout 60 "$ORCH" diff --state "$STATE" "$RUN" >/dev/full 2>"$T/err" || code=$?
+    [ "$code" -eq 2 ]
+    grep -q 'No space left' "$T/err"
+    nothing_left
     # A signal comes, while a reader that takes nothing holds it up.
     mkfifo "$T/pipe"
     env --default-signal=INT "$ORCH" diff --state "$STATE" "$RUN" >"$T/pipe" 2>"$T/err" 3>&- &

@@ -346,6 +346,10 @@ END
         [ "$("$ORCH" logs --state "$STATE" $option r1 2>"$T/err" | head -c 10 | wc -c)" -eq 10 ]
         [ ! -s "$T/err" ]
     done
+    code=0
+    "$ORCH" logs --state "$STATE" r1 >/dev/full 2>"$T/err" || code=$?
+    [ "$code" -eq 10 ]
+    grep -q 'No space left' "$T/err"
 }
 
 @test "logs_follow_shows_output_as_it_comes_over_two_attempts" {
