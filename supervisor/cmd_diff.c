@@ -114,6 +114,7 @@ static int show(struct command *c, struct orch_err *err)
     }
     if (!c->signals.first)
         orch_diff_show(d, d->changes.n);
+    orch_diff_flush(d);
     d->out.hurry = c->signals.first != 0;
     orch_outq_drain(&d->out);
     if (d->out.error && d->out.error != EPIPE && err->errnum == 0)

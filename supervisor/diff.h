@@ -30,6 +30,7 @@ struct orch_diff {
     int held;          /* its lock, -1 = none */
     size_t shown;      /* changes whose line is out */
     struct orch_outq out;
+    struct orch_buf text;         /* goes to `out` in larger pieces than a line */
     struct orch_signals *signals; /* borrowed */
 };
 
@@ -39,6 +40,9 @@ void orch_diff_line(const struct orch_change *c, const char *note, struct orch_b
 void orch_diff_header(const struct orch_change *c, struct orch_buf *out);
 /* Prints the lines of the changes before `to` that are not out yet. */
 void orch_diff_show(struct orch_diff *d, size_t to);
+
+/* Hands `text` on to `out`. */
+void orch_diff_flush(struct orch_diff *d);
 
 /* Decides for each change what can be shown and copies what is to be compared. A failure is about the scratch
  * directory or a file that cannot be read; the lines of all changes can still be shown. */

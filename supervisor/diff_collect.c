@@ -210,6 +210,7 @@ void orch_diff_fini(struct orch_diff *d)
     orch_changes_fini(&d->changes);
     orch_view_fini(&d->view);
     orch_outq_fini(&d->out);
+    orch_buf_fini(&d->text);
     free(d->notes);
     free(d->number);
     free(d->dir);

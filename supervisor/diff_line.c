@@ -122,15 +122,16 @@ void orch_diff_header(const struct orch_change *c, struct orch_buf *out)
     put_side(out, "+++ ", 'b', c->kind != ORCH_DELETED, c->path);
 }
 
+void orch_diff_flush(struct orch_diff *d)
+{
+    orch_outq_add(&d->out, d->text.data, d->text.len);
+    orch_buf_reset(&d->text);
+}
+
 void orch_diff_show(struct orch_diff *d, size_t to)
 {
     for (; d->shown < to; d->shown++) {
-        ORCH_AUTO_BUF struct orch_buf b = {0};
-
-        orch_diff_line(&d->changes.v[d->shown], d->notes ? d->notes[d->shown] : NULL, &b);
-        orch_buf_char(&b, '\n');
-        orch_outq_add(&d->out, b.data, b.len);
-        if (orch_outq_full(&d->out))
-            orch_outq_drain(&d->out);
+        orch_diff_line(&d->changes.v[d->shown], d->notes ? d->notes[d->shown] : NULL, &d->text);
+        orch_buf_char(&d->text, '\n');
     }
 }

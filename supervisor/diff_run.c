@@ -55,37 +55,27 @@ static void next_text(struct session *s)
     s->skip = 2;
 }
 
-static void put_hunk_line(struct session *s, const char *p, size_t n)
+static void put_hunk_line(struct orch_buf *out, const char *p, size_t n)
 {
-    ORCH_AUTO_BUF struct orch_buf b = {0};
-
-    orch_buf_char(&b, p[0]); /* the mark, which is diff's and not the file's */
-    orch_output_escape(&b, p + 1, n - 1);
-    orch_buf_char(&b, '\n');
-    orch_outq_add(&s->d->out, b.data, b.len);
+    orch_buf_char(out, p[0]); /* the mark, which is diff's and not the file's */
+    orch_output_escape(out, p + 1, n - 1);
+    orch_buf_char(out, '\n');
 }
 
-/* The header names the copies: ours names the file, and comes when there is a hunk. */
-static void skip_header(struct session *s)
-{
-    ORCH_AUTO_BUF struct orch_buf b = {0};
-
-    s->skip--;
-    if (s->skip)
-        return;
-    orch_diff_header(&s->d->changes.v[s->change], &b);
-    orch_outq_add(&s->d->out, b.data, b.len);
-}
-
-static void take_line(struct session *s, const char *p, size_t n)
+/* "=N" with the N that is next. */
+static bool is_next(const struct session *s, const char *p, size_t n)
 {
     char mark[16];
 
     (void)snprintf(mark, sizeof(mark), "=%u", s->at + 1);
-    s->progress_ms = orch_now_ms();
+    return n == strlen(mark) && memcmp(p, mark, n) == 0;
+}
+
+static void take_line(struct session *s, const char *p, size_t n)
+{
     if (s->complete || n == 0)
         s->broken = "a line that belongs to no file";
-    else if (n == strlen(mark) && memcmp(p, mark, n) == 0)
+    else if (p[0] == '=' && is_next(s, p, n))
         next_text(s);
     else if (n == 1 && p[0] == '.' && s->at == s->d->n_texts)
         s->complete = true;
@@ -93,10 +83,10 @@ static void take_line(struct session *s, const char *p, size_t n)
         s->broken = "diff failed";
     else if (s->at == 0 || p[0] == '\0' || !strchr("-+ @\\", p[0]))
         s->broken = "a line that diff does not write";
-    else if (s->skip)
-        skip_header(s);
-    else
-        put_hunk_line(s, p, n);
+    else if (s->skip == 0)
+        put_hunk_line(&s->d->text, p, n);
+    else if (--s->skip == 0) /* its header names the copies: ours names the file */
+        orch_diff_header(&s->d->changes.v[s->change], &s->d->text);
 }
 
 static void on_output(void *ctx, int stream, const void *p, size_t n)
@@ -104,6 +94,7 @@ static void on_output(void *ctx, int stream, const void *p, size_t n)
     struct session *s = ctx;
     const char *text = p;
 
+    s->progress_ms = orch_now_ms();
     if (stream == 2 && s->complaint.len < COMPLAINT_MAX)
         orch_buf_add(&s->complaint, text,
                      n < COMPLAINT_MAX - s->complaint.len ? n : COMPLAINT_MAX - s->complaint.len);
@@ -122,6 +113,7 @@ static void on_output(void *ctx, int stream, const void *p, size_t n)
         text += len;
         n -= len;
     }
+    orch_diff_flush(s->d);
 }
 
 static bool output_full(void *ctx)

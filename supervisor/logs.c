@@ -20,19 +20,25 @@ struct orch_log_source {
     struct timespec since;
     off_t done[2];
     struct orch_capture lines;
+    struct orch_buf text; /* printed, and handed on in larger pieces than a line */
     struct orch_outq *out;
 };
 
 static void show_line(void *ctx, int stream, const char *line, size_t n)
 {
-    const struct orch_log_source *src = ctx;
-    ORCH_AUTO_BUF struct orch_buf b = {0};
+    struct orch_log_source *src = ctx;
 
-    orch_escape_term(&b, src->label, strlen(src->label));
-    orch_buf_str(&b, stream == 2 ? " ! " : " | ");
-    orch_output_escape(&b, line, n);
-    orch_buf_char(&b, '\n');
-    orch_outq_add(src->out, b.data, b.len);
+    orch_escape_term(&src->text, src->label, strlen(src->label));
+    orch_buf_str(&src->text, stream == 2 ? " ! " : " | ");
+    orch_output_escape(&src->text, line, n);
+    orch_buf_char(&src->text, '\n');
+}
+
+static void hand_on(struct orch_log_source *src)
+{
+    orch_outq_add(src->out, src->text.data, src->text.len);
+    orch_buf_reset(&src->text);
+    orch_outq_drain(src->out);
 }
 
 static void add_source(struct orch_log_set *s, char *label, struct timespec since)
@@ -59,6 +65,8 @@ void orch_log_set_end(struct orch_log_set *s)
         struct orch_err ignored = {0};
 
         (void)orch_capture_end(&s->v[i]->lines, &ignored); /* it has no log of its own that could fail */
+        hand_on(s->v[i]);
+        orch_buf_fini(&s->v[i]->text);
         free(s->v[i]->label);
         free(s->v[i]);
     }
@@ -159,10 +167,11 @@ static int pump_stream(struct orch_log_source *src, int logs, int i, bool over, 
                                  strerror(errno));
         src->done[i] += n;
         (void)orch_capture_add(&src->lines, i + 1, piece, (size_t)n, err);
-        orch_outq_drain(src->out);
+        hand_on(src);
     }
     if (over && src->lines.line[i].len)
         (void)orch_capture_add(&src->lines, i + 1, "\n", 1, err);
+    hand_on(src);
     return 0;
 }
 

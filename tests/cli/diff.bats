@@ -198,6 +198,29 @@ END
     [ ! -e "$WS/made-by-shell" ]
 }
 
+@test "diff_compares_no_more_than_64_mib_of_text_and_names_the_rest" {
+    change <<'END'
+echo x >made
+head -c 1040000 /dev/zero | tr '\0' x | fold -w 2000 >f-1
+i=1
+while [ $i -lt 66 ]; do
+    i=$((i + 1))
+    cp f-1 f-$i
+done
+exit 0
+END
+    diff_of "$RUN" >/dev/null
+    [ "$status" -eq 1 ]
+    [ ! -s "$T/err" ]
+    [ "$(grep -c '^created file ' "$T/diff")" -eq 67 ]
+    left=$(grep -c '^created file .*not shown' "$T/diff")
+    echo "left out: $left"
+    [ "$left" -ge 1 ]
+    [ "$left" -le 3 ]
+    [ "$(grep -c '^+++ b/' "$T/diff")" -eq $((67 - left)) ]
+    grep -qxF '+++ b/made' "$T/diff" # what still fits is shown, whatever came before it
+}
+
 @test "diff_of_a_phase_is_against_what_the_phases_before_it_left" {
     agent step <<'END'
 echo "$ORCH_PHASE" >>made
