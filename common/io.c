@@ -279,15 +279,21 @@ uint64_t orch_now_ms(void)
     return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 }
 
+void orch_time_format(struct timespec t, char ret[ORCH_TIME_SIZE])
+{
+    struct tm tm;
+
+    if (!gmtime_r(&t.tv_sec, &tm) || strftime(ret, ORCH_TIME_SIZE, "%Y-%m-%dT%H:%M:%S", &tm) != 19)
+        (void)snprintf(ret, ORCH_TIME_SIZE, "0000-00-00T00:00:00"); /* a clock beyond the year 9999 */
+    (void)snprintf(ret + 19, ORCH_TIME_SIZE - 19, ".%09uZ", (unsigned)t.tv_nsec % 1000000000u);
+}
+
 void orch_time_now(char ret[ORCH_TIME_SIZE])
 {
     struct timespec ts;
-    struct tm tm;
 
     (void)clock_gettime(CLOCK_REALTIME, &ts);
-    if (!gmtime_r(&ts.tv_sec, &tm) || strftime(ret, ORCH_TIME_SIZE, "%Y-%m-%dT%H:%M:%S", &tm) != 19)
-        (void)snprintf(ret, ORCH_TIME_SIZE, "0000-00-00T00:00:00"); /* a clock beyond the year 9999 */
-    (void)snprintf(ret + 19, ORCH_TIME_SIZE - 19, ".%09uZ", (unsigned)ts.tv_nsec % 1000000000u);
+    orch_time_format(ts, ret);
 }
 
 int64_t orch_time_parse(const char *s)

@@ -7,6 +7,7 @@
 
 #include <linux/openat2.h>
 #include <sys/stat.h>
+#include <time.h>
 #include "common/buf.h"
 
 /* openat2 with RESOLVE_BENEATH|NO_SYMLINKS|NO_MAGICLINKS (kernel.md; CVE-2018-15664). O_CLOEXEC is added. */
@@ -44,5 +45,7 @@ uint64_t orch_now_ms(void);
 void orch_time_now(char ret[ORCH_TIME_SIZE]);
 /* Seconds since 1970 of such a text, its fraction dropped; -1 if it is none. */
 int64_t orch_time_parse(const char *s);
+/* The same form of another time: two of them compare as text. */
+void orch_time_format(struct timespec t, char ret[ORCH_TIME_SIZE]);
 
 #endif

@@ -50,6 +50,8 @@ static int prepare(struct orch_run *r, struct orch_err *err)
         k = orch_preflight_all_limits(r, err);
     if (k == 0)
         k = orch_preflight_host(r->state, r->workspace, err);
+    if (k == 0)
+        orch_preflight_room(r, &r->progress);
     return k < 0 ? k : orch_signals_open(true, &r->signals, err);
 }
 

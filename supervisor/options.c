@@ -26,9 +26,14 @@ enum {
     V_CANCEL = 2048,
     V_APPLY = 4096,
     V_DISCARD = 8192,
+    V_LIST = 1 << 14,
+    V_LOGS = 1 << 15,
+    V_DIFF = 1 << 16,
+    V_PRUNE = 1 << 17,
     V_DECIDE = V_APPROVE | V_REJECT,
     V_OPERATE = V_DECIDE | V_SUSPEND | V_CANCEL | V_APPLY | V_DISCARD,
-    V_STATE = V_RUN | V_RESUME | V_EXEC | V_STATUS | V_AUDIT | V_VERIFY | V_OPERATE,
+    V_READS = V_STATUS | V_AUDIT | V_VERIFY | V_LIST | V_LOGS | V_DIFF | V_PRUNE,
+    V_STATE = V_RUN | V_RESUME | V_EXEC | V_READS | V_OPERATE,
     V_ALL = V_STATE | V_HELP | V_VERSION,
 };
 
@@ -52,13 +57,19 @@ const struct orch_verb orch_verbs[] = {
     {"audit", V_AUDIT, "[OPTION...] RUN", "Show the audit log of a run, grouped.", 1, 1, orch_cmd_audit},
     {"verify", V_VERIFY, "[OPTION...] RUN", "Check journal, audit log, inputs and layers of a run.", 1, 1,
      orch_cmd_verify},
+    {"list", V_LIST, "[OPTION...]", "Show all runs, one a line, the newest last.", 0, 0, orch_cmd_list},
+    {"logs", V_LOGS, "[OPTION...] RUN [PHASE[.N]]", "Show what agents and gates of a run printed.", 1, 2,
+     orch_cmd_logs},
+    {"diff", V_DIFF, "[OPTION...] RUN [PHASE]",
+     "Show what a run, or one phase of it, changes in the workspace.", 1, 2, orch_cmd_diff},
+    {"prune", V_PRUNE, "[OPTION...] (--keep N | --older-than TIME)", "Remove old runs that have ended.", 0, 0,
+     orch_cmd_prune},
     {"help", V_HELP, "[COMMAND]", "Show this help, or the help of a command.", 0, 1, orch_cmd_help},
     {"version", V_VERSION, "", "Show the version.", 0, 0, orch_cmd_version},
     {NULL, 0, NULL, NULL, 0, 0, NULL},
 };
 
-static const char *const later_verbs[] = {"list",    "diff",   "prune",  "logs", "report",
-                                          "explain", "policy", "doctor", NULL};
+static const char *const later_verbs[] = {"report", "explain", "policy", "doctor", NULL};
 
 enum kind { TEXT, FLAG, LIST, LATER };
 
@@ -87,12 +98,18 @@ static const struct option_row rows[] = {
      "leave the workspace as it is even if the run passes"},
     {"apply", NULL, FLAG, V_EXEC, OFF(apply), "apply the changes to the workspace if the command exits 0"},
     {"dry-run", NULL, FLAG, V_RUN, OFF(dry_run), "check everything, show what would run, start nothing"},
+    {"keep", "N", TEXT, V_PRUNE, OFF(keep), "keep the N newest of the runs that have ended"},
+    {"older-than", "TIME", TEXT, V_PRUNE, OFF(older_than),
+     "remove runs whose last record is older: 30m, 12h, 7d"},
+    {"dry-run", NULL, FLAG, V_PRUNE, OFF(dry_run), "say what would be removed, remove nothing"},
+    {"follow", NULL, FLAG, V_LOGS, OFF(follow), "go on with what is printed until the run stops"},
     {"ignore-submounts", NULL, FLAG, V_RUN | V_RESUME | V_EXEC, OFF(ignore_submounts),
      "accept mounts beneath the workspace; the sandbox does not see them"},
     {"audit", "FILE", TEXT, V_EXEC, OFF(audit), "write the audit records to FILE (must not exist)"},
     {"status-fd", "N", TEXT, V_EXEC, OFF(status_fd_text),
      "write the result as one JSON line to descriptor N"},
-    {"json", NULL, FLAG, V_RUN | V_RESUME | V_STATUS | V_AUDIT, OFF(json), "JSON on standard output"},
+    {"json", NULL, FLAG, V_RUN | V_RESUME | V_STATUS | V_AUDIT | V_LIST, OFF(json),
+     "JSON on standard output"},
     {"quiet", NULL, FLAG, V_RUN | V_RESUME | V_EXEC, OFF(quiet),
      "show only errors, and a verdict that is no pass"},
     {"report", "FORMAT:FILE", LATER, V_RUN | V_RESUME, 0, NULL},

@@ -18,11 +18,11 @@ struct orch_option_list { /* of an option that may be given again and again */
 
 struct orch_options {
     const char *workspace, *state, *run_id, *mode, *until, *profile, *audit;
-    const char *reason, *digest;
+    const char *reason, *digest, *keep, *older_than;
     struct orch_option_list skip, force_gate;
     const char *status_fd_text;
     int status_fd; /* -1 = none */
-    bool theirs_kept, apply_now, no_apply, apply, dry_run, json, quiet, ignore_submounts, help;
+    bool theirs_kept, apply_now, no_apply, apply, dry_run, json, quiet, ignore_submounts, follow, help;
     char **args; /* what is left: borrowed from argv, NULL-terminated */
     int n_args;
 };
@@ -63,6 +63,10 @@ int orch_cmd_discard(const struct orch_options *opt);
 int orch_cmd_status(const struct orch_options *opt);
 int orch_cmd_audit(const struct orch_options *opt);
 int orch_cmd_verify(const struct orch_options *opt);
+int orch_cmd_list(const struct orch_options *opt);
+int orch_cmd_logs(const struct orch_options *opt);
+int orch_cmd_diff(const struct orch_options *opt);
+int orch_cmd_prune(const struct orch_options *opt);
 int orch_cmd_help(const struct orch_options *opt);
 int orch_cmd_version(const struct orch_options *opt);
 

@@ -23,6 +23,7 @@ static bool write_piece(struct orch_outq *q, int timeout_ms)
         return false;
     if (w <= 0) {
         q->dead = true; /* EPIPE, EIO: nobody reads any more */
+        q->error = w < 0 ? errno : 0;
         return false;
     }
     q->done += (size_t)w;

@@ -16,6 +16,7 @@ struct orch_outq {
     size_t done;  /* bytes of buf written already */
     size_t chunk; /* set on first use: what one write may hold without blocking after POLLOUT */
     bool dead;
+    int error;   /* errno of the write that failed: all but EPIPE is worth a word; 0 = none did */
     bool hurry;  /* the caller was asked to end: a reader that takes nothing for a second is given up */
     int wake_fd; /* borrowed signalfd, -1 = none: readable while draining = give up */
 };

@@ -4,14 +4,18 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #include "common/escape.h"
 #include "common/exit.h"
 #include "common/io.h"
 
 #define MOUNTINFO_MAX (16u << 20)
+#define ROOM_BYTES (16u << 20) /* records, logs and an empty layer, with a margin */
+#define ROOM_INODES 256u
 
 /* mountinfo writes space, tab, newline and backslash as three octal digits. */
 static void unescape_octal(char *s)
@@ -159,10 +163,66 @@ int orch_preflight_inside(struct orch_err *err)
                          "this is the inside of an orch-sandbox already: a sandbox cannot be started here");
 }
 
+struct room {
+    uint64_t bytes, inodes; /* free for us; inodes UINT64_MAX where the file system does not count them */
+};
+
+static int measure(const char *state, struct room *ret, struct orch_err *err)
+{
+    struct statvfs st;
+
+    if (statvfs(state, &st) < 0)
+        return orch_err_exit(err, ORCH_EXIT_STATE, errno, "the file system of the state directory: %s",
+                             strerror(errno));
+    ret->bytes = (uint64_t)st.f_bavail * st.f_frsize;
+    ret->inodes = st.f_files ? st.f_favail : UINT64_MAX;
+    return 0;
+}
+
+/* A run that begins on a full disk would end in the middle of its records. */
+static int check_room(const char *state, struct orch_err *err)
+{
+    ORCH_AUTO_FREE char *shown = orch_escape_str(state);
+    struct room room = {0};
+    int r = measure(state, &room, err);
+
+    if (r < 0)
+        return r;
+    if (room.bytes < ROOM_BYTES)
+        return orch_err_exit(err, ORCH_EXIT_STATE, ENOSPC,
+                             "only %" PRIu64
+                             " KiB are free for the state directory '%s', a run needs %u KiB; "
+                             "use 'orch-sandbox prune' or --state DIR",
+                             room.bytes >> 10, shown, ROOM_BYTES >> 10);
+    if (room.inodes < ROOM_INODES)
+        return orch_err_exit(err, ORCH_EXIT_STATE, ENOSPC,
+                             "only %" PRIu64 " inodes are free for the state directory '%s', a run needs %u; "
+                             "use 'orch-sandbox prune' or --state DIR",
+                             room.inodes, shown, ROOM_INODES);
+    return 0;
+}
+
+void orch_preflight_room(const struct orch_run *r, struct orch_progress *p)
+{
+    struct room room = {0};
+    uint64_t most = 0;
+
+    for (size_t i = 0; i < r->wf->n_phases; i++)
+        if (r->plans[i] && r->plans[i]->profile->limits.workspace > most)
+            most = r->plans[i]->profile->limits.workspace;
+    if (measure(r->state, &room, NULL) == 0 && room.bytes < most)
+        orch_progress_note(p,
+                           "note: %" PRIu64 " MiB are free for the state directory, less than the %" PRIu64
+                           " MiB that limits.workspace lets a phase write",
+                           room.bytes >> 20, most >> 20);
+}
+
 int orch_preflight_host(const char *state, const char *workspace, struct orch_err *err)
 {
     int r = orch_state_prepare(state, err);
 
+    if (r == 0)
+        r = check_room(state, err);
     if (r < 0)
         return r;
     r = orch_sandbox_probe(state, workspace, err);

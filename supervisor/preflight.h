@@ -23,8 +23,11 @@ int orch_preflight_plans(struct orch_run *r, struct orch_diags *d);
 int orch_preflight_all_limits(const struct orch_run *r, struct orch_err *err);
 /* Refuses to start inside a sandbox of ours, before anything else is looked at. Exit 3. */
 int orch_preflight_inside(struct orch_err *err);
-/* Tries the host. Exit 3; 10 when the state directory is not writable. */
+/* Tries the host. Exit 3; 10 when the state directory is not writable or has no room for a run. */
 int orch_preflight_host(const char *state, const char *workspace, struct orch_err *err);
+
+/* Says so when less is free than the phases are allowed to write: no refusal, they may never do it. */
+void orch_preflight_room(const struct orch_run *r, struct orch_progress *p);
 
 /* State is never visible inside (design 8): -EINVAL + diagnostic if a rule or a tool's directory of the plan
  * shows it. */

@@ -148,7 +148,7 @@ static bool is_empty(int dir, const char *name)
 }
 
 /* No complete first record and no layer: its supervisor was killed before the run began. */
-static bool never_began(int dir)
+bool orch_rundir_never_began(int dir)
 {
     ORCH_AUTO_BUF struct orch_buf b = {0};
     int r = orch_read_file(dir, "journal.jsonl", 1u << 20, &b);
@@ -168,7 +168,7 @@ static int make_run_dir(struct orch_rundir *r, struct orch_err *err)
 
     if (mkdir(r->path, 0700) == 0 || errno != EEXIST || open_dir(r) < 0)
         return 0;
-    free_again = orch_rundir_lock(r, &ignored) == 0 && never_began(r->fd);
+    free_again = orch_rundir_lock(r, &ignored) == 0 && orch_rundir_never_began(r->fd);
     orch_close_fdp(&r->lock);
     orch_close_fdp(&r->fd);
     if (!free_again)

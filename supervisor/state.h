@@ -39,6 +39,8 @@ int orch_rundir_open(const char *state, const char *id, struct orch_rundir *ret,
 int orch_rundir_lock(struct orch_rundir *r, struct orch_err *err);
 /* Whether some supervisor holds the lock now; *ret_pid is its process id as it wrote it, 0 unknown. */
 bool orch_rundir_busy(const struct orch_rundir *r, long *ret_pid);
+/* Nothing was recorded in this run directory and no layer made: its supervisor was killed before. */
+bool orch_rundir_never_began(int dir);
 char *orch_rundir_path(const struct orch_rundir *r, const char *fmt, ...) ORCH_PRINTF(2, 3);
 /*
  * Puts a tree of the run directory aside (a rename; path is absolute), to be removed by orch_rundir_sweep()

@@ -215,7 +215,7 @@ END
 JSON
     mkdir "$T/small" "$T/saved"
     # The state is saved before its file system goes away with the namespace.
-    script='mount -t tmpfs -o size=3m none "$1/small" || exit 99
+    script='mount -t tmpfs -o size=24m none "$1/small" || exit 99
         chmod 0777 "$1/small"
         dir=$1
         shift
@@ -236,6 +236,51 @@ JSON
     [ "$(cat "$WS/first" "$WS/second")" = "$(printf 'first\nsecond')" ]
     [ ! -e "$WS/fill" ]
     [ "$(jq -r 'select(.event == "verdict") | .phase' "$T/saved/state/runs/r1/journal.jsonl" | tr '\n' ' ')" = 'first second ' ]
+}
+
+@test "run_and_resume_without_room_are_exit_10_before_anything_starts" {
+    one_phase idle plan "$PASS"
+    mkdir "$T/small"
+    script='mount -t tmpfs -o "$1" none "$2/small" || exit 99
+        chmod 0777 "$2/small"
+        cp -a "$2/from/." "$2/small"
+        shift 2
+        as_me "$@"'
+    mkdir "$T/from"
+    while read -r options free; do
+        in_mounts "$script" "$options" "$T" "$ORCH" run --workspace "$WS" --state "$T/small" "$W/workflow.json"
+        [ "$status" -eq 10 ]
+        [[ "$output" == *"only "*" $free are free for"*"'$T/small'"*"orch-sandbox prune"*--state* ]]
+        [[ "$output" != *agent-ran* ]]
+    done <<'END'
+size=8m KiB
+nr_inodes=100 inodes
+END
+    # Control: enough, but less than the agent may write, which is a note.
+    in_mounts "$script" size=64m "$T" "$ORCH" run --workspace "$WS" --state "$T/small" "$W/workflow.json"
+    [ "$status" -eq 0 ]
+    [[ "$output" == *"note: 6"[0-9]" MiB are free"*"2048 MiB that limits.workspace"* ]]
+    profile roomy '{"schema": 1, "name": "roomy", "extends": "plan", "limits": {"workspace": "16MiB"}}'
+    one_phase idle ./roomy.json "$PASS"
+    rm "$WS/ran"
+    in_mounts "$script" size=64m "$T" "$ORCH" run --workspace "$WS" --state "$T/small" "$W/workflow.json"
+    [ "$status" -eq 0 ]
+    [[ "$output" != *"limits.workspace"* ]]
+    # A paused run stays where it is until there is room again.
+    rm "$WS/ran"
+    cat >"$W/workflow.json" <<JSON
+{"schema": 1, "name": "test", "agent": {"command": ["./idle"]}, "phases": [
+  {"name": "one", "profile": "plan", "gates": [$PASS]}, {"name": "two", "profile": "plan", "gates": [$PASS]}]}
+JSON
+    orch run --workspace "$WS" --state "$T/from" --run-id r1 --until one "$W/workflow.json"
+    [ "$status" -eq 5 ]
+    in_mounts "$script" size=8m "$T" "$ORCH" resume --state "$T/small" r1
+    [ "$status" -eq 10 ]
+    [[ "$output" == *"are free for"* ]]
+    [[ "$output" != *agent-ran* ]]
+    in_mounts "$script" size=64m "$T" "$ORCH" resume --state "$T/small" r1
+    [ "$status" -eq 0 ]
+    [ -e "$WS/ran" ]
 }
 
 # ---- documents and programs ----
@@ -551,8 +596,8 @@ END
     done
 }
 
-VERBS='run exec resume status audit verify help version'
-LATER='list cancel suspend approve reject diff apply discard prune logs report explain policy doctor'
+VERBS='run exec resume status audit verify list logs diff prune help version'
+LATER='report explain policy doctor'
 
 @test "help_is_there_for_every_command_and_verbs_not_built_say_so" {
     orch --help

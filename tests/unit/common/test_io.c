@@ -327,6 +327,10 @@ static void time_has_its_format(void **state)
     assert_true(now[4] == '-' && now[10] == 'T' && now[19] == '.' && now[29] == 'Z');
     assert_int_equal(strspn(now, "0123456789-T:.Z"), 30);
     assert_true(orch_now_ms() >= before);
+    orch_time_format((struct timespec){.tv_sec = 86400 + 61, .tv_nsec = 7}, now);
+    assert_string_equal(now, "1970-01-02T00:01:01.000000007Z");
+    orch_time_format((struct timespec){.tv_sec = 1ll << 40}, now); /* no four digits of a year */
+    assert_string_equal(now, "0000-00-00T00:00:00.000000000Z");
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
