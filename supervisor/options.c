@@ -26,9 +26,10 @@ enum {
     V_CANCEL = 2048,
     V_APPLY = 4096,
     V_DISCARD = 8192,
+    V_DOCTOR = 16384,
     V_DECIDE = V_APPROVE | V_REJECT,
     V_OPERATE = V_DECIDE | V_SUSPEND | V_CANCEL | V_APPLY | V_DISCARD,
-    V_STATE = V_RUN | V_RESUME | V_EXEC | V_STATUS | V_AUDIT | V_VERIFY | V_OPERATE,
+    V_STATE = V_RUN | V_RESUME | V_EXEC | V_STATUS | V_AUDIT | V_VERIFY | V_OPERATE | V_DOCTOR,
     V_ALL = V_STATE | V_HELP | V_VERSION,
 };
 
@@ -52,13 +53,15 @@ const struct orch_verb orch_verbs[] = {
     {"audit", V_AUDIT, "[OPTION...] RUN", "Show the audit log of a run, grouped.", 1, 1, orch_cmd_audit},
     {"verify", V_VERIFY, "[OPTION...] RUN", "Check journal, audit log, inputs and layers of a run.", 1, 1,
      orch_cmd_verify},
+    {"doctor", V_DOCTOR, "[OPTION...]", "Show what this host can enforce, by trying it.", 0, 0,
+     orch_cmd_doctor},
     {"help", V_HELP, "[COMMAND]", "Show this help, or the help of a command.", 0, 1, orch_cmd_help},
     {"version", V_VERSION, "", "Show the version.", 0, 0, orch_cmd_version},
     {NULL, 0, NULL, NULL, 0, 0, NULL},
 };
 
-static const char *const later_verbs[] = {"list",    "diff",   "prune",  "logs", "report",
-                                          "explain", "policy", "doctor", NULL};
+static const char *const later_verbs[] = {"list",   "diff",    "prune",  "logs",
+                                          "report", "explain", "policy", NULL};
 
 enum kind { TEXT, FLAG, LIST, LATER };
 
@@ -73,7 +76,7 @@ struct option_row {
 #define OFF(member) offsetof(struct orch_options, member)
 
 static const struct option_row rows[] = {
-    {"workspace", "DIR", TEXT, V_RUN | V_EXEC, OFF(workspace),
+    {"workspace", "DIR", TEXT, V_RUN | V_EXEC | V_DOCTOR, OFF(workspace),
      "the directory to work on (default: the current one)"},
     {"profile", "PROFILE", TEXT, V_EXEC, OFF(profile), "a built-in profile, or a path with a slash"},
     {"state", "DIR", TEXT, V_STATE, OFF(state),
@@ -92,7 +95,8 @@ static const struct option_row rows[] = {
     {"audit", "FILE", TEXT, V_EXEC, OFF(audit), "write the audit records to FILE (must not exist)"},
     {"status-fd", "N", TEXT, V_EXEC, OFF(status_fd_text),
      "write the result as one JSON line to descriptor N"},
-    {"json", NULL, FLAG, V_RUN | V_RESUME | V_STATUS | V_AUDIT, OFF(json), "JSON on standard output"},
+    {"json", NULL, FLAG, V_RUN | V_RESUME | V_STATUS | V_AUDIT | V_DOCTOR, OFF(json),
+     "JSON on standard output"},
     {"quiet", NULL, FLAG, V_RUN | V_RESUME | V_EXEC, OFF(quiet),
      "show only errors, and a verdict that is no pass"},
     {"report", "FORMAT:FILE", LATER, V_RUN | V_RESUME, 0, NULL},

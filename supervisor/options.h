@@ -63,6 +63,7 @@ int orch_cmd_discard(const struct orch_options *opt);
 int orch_cmd_status(const struct orch_options *opt);
 int orch_cmd_audit(const struct orch_options *opt);
 int orch_cmd_verify(const struct orch_options *opt);
+int orch_cmd_doctor(const struct orch_options *opt);
 int orch_cmd_help(const struct orch_options *opt);
 int orch_cmd_version(const struct orch_options *opt);
 
