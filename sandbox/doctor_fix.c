@@ -72,6 +72,26 @@ static void find_box(struct orch_doctor_facts *f)
         f->box = ORCH_BOX_OTHER;
 }
 
+/* Whether a root is one of a user namespace that has no such user. A map is lines of "inside outside count". */
+static bool agent_unmapped(void)
+{
+    ORCH_AUTO_BUF struct orch_buf b = {0};
+    char *save = NULL;
+
+    if (geteuid() != 0 || orch_read_file(AT_FDCWD, "/proc/self/uid_map", TEXT_MAX, &b) < 0 || !b.data)
+        return false;
+    for (char *line = strtok_r(b.data, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+        char *end;
+        unsigned long first = strtoul(line, &end, 10), count;
+
+        (void)strtoul(end, &end, 10);
+        count = strtoul(end, NULL, 10);
+        if (first <= ORCH_AGENT_UID && ORCH_AGENT_UID - first < count)
+            return false;
+    }
+    return true;
+}
+
 /* A root that is no mount point is one that somebody changed to. */
 static bool in_chroot(void)
 {
@@ -115,6 +135,7 @@ void orch_doctor_facts(const struct orch_doctor_args *a, struct orch_doctor_fact
     ret->ptrace_scope = read_sysctl("/proc/sys/kernel/yama/ptrace_scope");
     ret->seccomp = seccomp_mode();
     ret->chroot = in_chroot();
+    ret->unmapped = agent_unmapped();
     find_box(ret);
     ret->lsm = lsm_list();
     ret->exe = escaped(orch_readlink(AT_FDCWD, "/proc/self/exe"));
@@ -185,6 +206,11 @@ static bool is_root(const struct orch_doctor_facts *f)
     return f->root;
 }
 
+static bool is_unmapped(const struct orch_doctor_facts *f)
+{
+    return f->unmapped;
+}
+
 static bool yama_forbids(const struct orch_doctor_facts *f)
 {
     return f->ptrace_scope >= 2;
@@ -212,12 +238,11 @@ static const struct fix_row {
     {ORCH_K_ARCH, NULL, {0}, "use an x86-64 host"},
     {ORCH_K_KERNEL, NULL, {0}, "boot Linux 6.1 or newer"},
 
-    {ORCH_K_STATE,
-     is_root,
-     {EINVAL, 0},
-     "this root is one of a user namespace that does not map the agent's user, 64321: run as an ordinary "
-     "user, "
-     "or map that id"},
+    {ORCH_K_STATE | K_NAMESPACES,
+     is_unmapped,
+     {EINVAL, EPERM, 0},
+     "this root is one of a user namespace that does not map the agent's user, 64321: run as an ordinary user, or "
+     "map that id"},
     {ORCH_K_STATE,
      NULL,
      {ENOSPC, EDQUOT, 0},

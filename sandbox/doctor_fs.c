@@ -78,7 +78,7 @@ static int prepare(struct orch_try *t, struct trees *x, const char *layer_dir)
     x->start = (struct orch_start){.args = &x->args, .plan = &x->plan};
     if (orch_start_prepare(&x->start, &err) == 0)
         return 0;
-    orch_try_missing(t, err.errnum, "open the trees");
+    orch_try_missing(t, err.errnum, "open the workspace and layers for the agent's user");
     return -1;
 }
 

@@ -139,7 +139,7 @@ const struct orch_doctor_check orch_doctor_checks[] = {
      ORCH_FOR_FULL,
      K(5, 12),
      {"runs started by root: the workspace is never chowned"},
-     {"userns"},
+     {0},
      orch_try_idmap,
      0},
     {"overlay",

@@ -20,9 +20,8 @@
 
 static const char *const closings[] = {
     [ORCH_HOST_NONE] = "This host cannot enforce any profile: run and exec refuse with exit status 3.",
-    [ORCH_HOST_NESTED] =
-        "Only Landlock and system call filters work: a profile that requires full, as all built-in "
-        "ones do, is refused with exit status 3.",
+    [ORCH_HOST_NESTED] = "Landlock and system call filters work, a whole sandbox does not. This version needs tier "
+                         "full: run and exec refuse with exit status 3.",
     [ORCH_HOST_FULL] = "This host can enforce every profile.",
 };
 
@@ -143,8 +142,8 @@ static int examine(const struct orch_options *opt, const char *state, const char
         r = orch_err_exit(err, orch_signals_exit(&signals), EINTR, "cancelled");
     else if (r == 0)
         (opt->json ? print_json : print_text)(&report, note, &out);
-    if (r == 0)
-        r = orch_write_all(STDOUT_FILENO, out.data, out.len);
+    if (r == 0 && (r = orch_write_all(STDOUT_FILENO, out.data, out.len)) < 0)
+        r = orch_err_exit(err, ORCH_EXIT_STATE, -r, "standard output: %s", strerror(-r));
     orch_doctor_report_fini(&report);
     orch_signals_close(&signals);
     return r < 0 ? r : code;
