@@ -198,8 +198,9 @@ static _Noreturn void orphan_maker(int out)
     if (pid == 0) {
         bool ok = prctl(PR_SET_PDEATHSIG, SIGKILL) == 0;
 
-        (void)!write(ready[1], ok ? "y" : "n", 1);
+        /* In this order: the second one lets the parent go, and that is the end of this process. */
         (void)!write(out, ok ? "y" : "n", 1);
+        (void)!write(ready[1], "r", 1);
         (void)poll(NULL, 0, 2 * WAIT_MS); /* its own end, should nobody kill it */
         _exit(0);
     }

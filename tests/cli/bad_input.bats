@@ -552,7 +552,7 @@ END
 }
 
 VERBS='run exec resume status audit verify help version'
-LATER='list cancel suspend approve reject diff apply discard prune logs report explain policy doctor'
+LATER='list cancel suspend approve reject diff apply discard prune logs report explain policy'
 
 @test "help_is_there_for_every_command_and_verbs_not_built_say_so" {
     orch --help
