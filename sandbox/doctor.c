@@ -168,10 +168,11 @@ static int check_all(struct orch_try *t, const struct orch_doctor_facts *f, stru
     return 0;
 }
 
-static int run_in(const struct orch_doctor_args *a, struct orch_try *t, struct orch_doctor_report *ret)
+static int run_in(const struct orch_doctor_args *a, const struct orch_try *t, struct orch_doctor_report *ret)
 {
     ORCH_AUTO_FREE char *stand_in = t->dir ? orch_xasprintf("%s/workspace", t->dir) : NULL;
     struct orch_doctor_args args = *a;
+    struct orch_try each = *t;
     struct orch_doctor_facts facts;
     int r;
 
@@ -180,10 +181,10 @@ static int run_in(const struct orch_doctor_args *a, struct orch_try *t, struct o
         if (stand_in)
             (void)mkdir(stand_in, 0755);
     }
-    t->args = &args;
+    each.args = &args;
     orch_doctor_facts(&args, &facts);
     ret->kernel = orch_xstrdup(facts.release);
-    r = check_all(t, &facts, ret);
+    r = check_all(&each, &facts, ret);
     orch_doctor_facts_fini(&facts);
     return r;
 }

@@ -72,7 +72,8 @@ static void find_box(struct orch_doctor_facts *f)
         f->box = ORCH_BOX_OTHER;
 }
 
-/* Whether a root is one of a user namespace that has no such user. A map is lines of "inside outside count". */
+/* Whether a root is one of a user namespace that has no such user. A map is lines of "inside outside count".
+ */
 static bool agent_unmapped(void)
 {
     ORCH_AUTO_BUF struct orch_buf b = {0};
@@ -241,7 +242,8 @@ static const struct fix_row {
     {ORCH_K_STATE | K_NAMESPACES,
      is_unmapped,
      {EINVAL, EPERM, 0},
-     "this root is one of a user namespace that does not map the agent's user, 64321: run as an ordinary user, or "
+     "this root is one of a user namespace that does not map the agent's user, 64321: run as an ordinary "
+     "user, or "
      "map that id"},
     {ORCH_K_STATE,
      NULL,
@@ -395,7 +397,6 @@ static const struct fix_row {
      "start it in a cgroup of its own: systemd-run --user --scope -p Delegate=yes orch-sandbox ... (needs "
      "cgroup "
      "version 2; else boot with systemd.unified_cgroup_hierarchy=1)"},
-    {ORCH_K_ANY, NULL, {0}, "see what is said above"},
 };
 
 /* ---- choosing ---- */

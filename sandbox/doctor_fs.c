@@ -176,6 +176,7 @@ void orch_try_overlay(struct orch_try *t)
 {
     ORCH_AUTO_FREE char *lower = orch_xasprintf("%s/lower", t->dir);
     struct trees x = {0};
+    struct orch_try inside = *t;
     int r = make_layer(t->dir);
 
     if (r < 0) {
@@ -185,8 +186,8 @@ void orch_try_overlay(struct orch_try *t)
     orch_strv_add(&x.layers, lower);
     if (prepare(t, &x, t->dir) < 0)
         return;
-    t->ctx = &x;
-    orch_ns_call(t, (uint64_t)CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC, in_overlay);
+    inside.ctx = &x;
+    orch_ns_call(&inside, (uint64_t)CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC, in_overlay);
 }
 
 /* ---- openat2 ---- */

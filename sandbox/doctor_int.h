@@ -124,7 +124,7 @@ struct orch_doctor_facts {
     long seccomp;                                                 /* mode of this process, -1 unknown */
     enum { ORCH_BOX_NONE, ORCH_BOX_DOCKER, ORCH_BOX_PODMAN, ORCH_BOX_KUBERNETES, ORCH_BOX_OTHER } box;
     bool chroot, root, unmapped, inside; /* unmapped: a root without the agent's user */
-    char *lsm, *exe, *state; /* escaped; owned */
+    char *lsm, *exe, *state;             /* escaped; owned */
 };
 void orch_doctor_facts(const struct orch_doctor_args *a, struct orch_doctor_facts *ret);
 void orch_doctor_facts_fini(struct orch_doctor_facts *f);

@@ -85,6 +85,7 @@ static void in_namespace(struct orch_try *t, int in, int out)
 void orch_try_namespace(struct orch_try *t)
 {
     struct ns_seen seen = {0};
+    struct orch_try inside = *t;
     struct stat st;
 
     for (size_t i = 0; i < ORCH_NELEM(ns_kinds); i++)
@@ -95,8 +96,8 @@ void orch_try_namespace(struct orch_try *t)
         return;
     }
     seen.before = st.st_ino;
-    t->ctx = &seen;
-    orch_ns_call(t, t->arg, in_namespace);
+    inside.ctx = &seen;
+    orch_ns_call(&inside, t->arg, in_namespace);
 }
 
 /* ENOSPC is the answer that the limit gives: anything else would not be its doing. */

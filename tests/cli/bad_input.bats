@@ -551,8 +551,8 @@ END
     done
 }
 
-VERBS='run exec resume status audit verify help version'
-LATER='list cancel suspend approve reject diff apply discard prune logs report explain policy'
+VERBS='run exec resume status approve reject suspend cancel apply discard audit verify doctor help version'
+LATER='list diff prune logs report explain policy'
 
 @test "help_is_there_for_every_command_and_verbs_not_built_say_so" {
     orch --help

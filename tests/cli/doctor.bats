@@ -190,6 +190,19 @@ in_mounts() {
     is state works
 }
 
+@test "a_masked_proc_is_missing_and_the_fix_unmasks_it" {
+    script='{ [ "$1" = bare ] || mount --bind /dev/null /proc/meminfo; } && shift && as_me "$@"'
+    in_mounts "$script" masked "$ORCH" doctor --json --workspace "$WS" --state "$STATE"
+    [ "$status" -eq 3 ]
+    tier nested
+    is proc missing
+    is tmpfs works
+    is overlay works
+    [[ "$(fix_of proc)" =~ systempaths=unconfined|unmask=ALL|procMount ]]
+    in_mounts "$script" bare "$ORCH" doctor --json --workspace "$WS" --state "$STATE" # control
+    [ "$status" -eq 0 ]
+}
+
 @test "a_filter_like_a_containers_is_tier_nested_and_the_fix_names_its_option" {
     report "$HELPERS/nonamespaces" "$ORCH" doctor --json --workspace "$WS" --state "$STATE"
     [ "$status" -eq 3 ]
