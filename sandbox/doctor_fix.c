@@ -242,15 +242,13 @@ static const struct fix_row {
     {ORCH_K_STATE | K_NAMESPACES,
      is_unmapped,
      {EINVAL, EPERM, 0},
-     "this root is one of a user namespace that does not map the agent's user, 64321: run as an ordinary "
-     "user, or "
-     "map that id"},
+     "this root is one of a user namespace that does not map the agent's user, 64321: run as an "
+     "ordinary user, or map that id"},
     {ORCH_K_STATE,
      NULL,
      {ENOSPC, EDQUOT, 0},
      "free space in '${state}', or name a directory on a filesystem with 64 MiB and 1024 inodes free: "
-     "--state "
-     "DIR"},
+     "--state DIR"},
     {ORCH_K_STATE,
      NULL,
      {0},
@@ -260,31 +258,30 @@ static const struct fix_row {
      apparmor_restricts,
      {EPERM, EACCES, 0},
      "AppArmor restricts user namespaces of ordinary users (Ubuntu): sudo sysctl -w "
-     "kernel.apparmor_restrict_unprivileged_userns=0; or allow this program alone, with 'profile "
-     "orch-sandbox "
-     "${exe} flags=(unconfined) { userns, }' in /etc/apparmor.d/orch-sandbox and sudo apparmor_parser -r "
-     "/etc/apparmor.d/orch-sandbox"},
+     "kernel.apparmor_restrict_unprivileged_userns=0, and to keep it that line in "
+     "/etc/sysctl.d/60-orch-sandbox.conf; or allow this program alone, with 'profile orch-sandbox "
+     "${exe} flags=(unconfined) { userns, }' in /etc/apparmor.d/orch-sandbox and sudo apparmor_parser "
+     "-r /etc/apparmor.d/orch-sandbox"},
     {K_NAMESPACES,
      clone_switched_off,
      {EPERM, 0},
      "user namespaces of ordinary users are switched off (Debian): sudo sysctl -w "
-     "kernel.unprivileged_userns_clone=1"},
+     "kernel.unprivileged_userns_clone=1, and to keep it that line in /etc/sysctl.d/60-orch-sandbox.conf"},
     {K_NAMESPACES,
      none_allowed,
      {ENOSPC, EPERM, EUSERS, 0},
-     "user namespaces are limited to 0: sudo sysctl -w user.max_user_namespaces=16384; in somebody else's "
-     "sandbox, which sets this for itself, run outside of it"},
+     "user namespaces are limited to 0: sudo sysctl -w user.max_user_namespaces=16384; in somebody "
+     "else's sandbox, which sets this for itself, run outside of it"},
     {ORCH_K_USERNS,
      NULL,
      {ENOSPC, EUSERS, 0},
-     "the limit of user namespaces is reached: sudo sysctl -w user.max_user_namespaces=16384, or end what "
-     "holds "
-     "them; they can also be nested 32 deep at most"},
+     "the limit of user namespaces is reached: sudo sysctl -w user.max_user_namespaces=16384, or end "
+     "what holds them; they can also be nested 32 deep at most"},
     {ORCH_K_NS,
      NULL,
      {ENOSPC, 0},
-     "the limit of namespaces of this kind is reached or 0: raise the one of user.max_*_namespaces (sysctl "
-     "user)"},
+     "the limit of namespaces of this kind is reached or 0: raise the one of user.max_*_namespaces "
+     "(sysctl user)"},
     {ORCH_K_PROC,
      in_docker,
      {EPERM, EACCES, EROFS, 0},
@@ -301,9 +298,8 @@ static const struct fix_row {
      in_docker,
      {EPERM, EACCES, ENOSYS, 0},
      "the container forbids it: docker run --security-opt seccomp=unconfined --security-opt "
-     "apparmor=unconfined "
-     "--security-opt systempaths=unconfined; narrower, seccomp=FILE, the default profile with these "
-     "allowed: " CALLS_NEEDED},
+     "apparmor=unconfined --security-opt systempaths=unconfined; narrower, seccomp=FILE, the default "
+     "profile with these allowed: " CALLS_NEEDED},
     {K_NAMESPACES,
      in_podman,
      {EPERM, EACCES, ENOSYS, 0},
@@ -313,13 +309,13 @@ static const struct fix_row {
     {K_NAMESPACES,
      in_kubernetes,
      {EPERM, EACCES, ENOSYS, 0},
-     "the container forbids it: in securityContext, seccompProfile.type: Unconfined, appArmorProfile.type: "
-     "Unconfined and procMount: Unmasked, with hostUsers: false"},
+     "the container forbids it: in securityContext, seccompProfile.type: Unconfined, "
+     "appArmorProfile.type: Unconfined and procMount: Unmasked, with hostUsers: false"},
     {K_NAMESPACES,
      in_other_box,
      {EPERM, EACCES, ENOSYS, 0},
-     "the container forbids it: LXC: lxc.include = nesting.conf and an unconfined AppArmor profile, LXD and "
-     "Incus: security.nesting=true; systemd-nspawn: --private-users=pick --system-call-filter=@mount"},
+     "the container forbids it: LXC: lxc.include = nesting.conf and an unconfined AppArmor profile, LXD "
+     "and Incus: security.nesting=true; systemd-nspawn: --private-users=pick --system-call-filter=@mount"},
     {ORCH_K_USERNS,
      in_a_chroot,
      {EPERM, 0},
@@ -328,8 +324,8 @@ static const struct fix_row {
      is_filtered,
      {EPERM, EACCES, ENOSYS, 0},
      "a system call filter that it was started under (Seccomp: 2 in /proc/self/status) forbids it; in a "
-     "container: --security-opt seccomp=unconfined; in a systemd unit: no RestrictNamespaces= and no narrow "
-     "SystemCallFilter=. It must allow " CALLS_NEEDED},
+     "container: --security-opt seccomp=unconfined; in a systemd unit: no RestrictNamespaces= and no "
+     "narrow SystemCallFilter=. It must allow " CALLS_NEEDED},
     {ORCH_K_USERNS, NULL, {EINVAL, ENOSYS, 0}, "use a kernel with CONFIG_USER_NS=y"},
     {ORCH_K_USERNS,
      NULL,
@@ -340,8 +336,8 @@ static const struct fix_row {
      NULL,
      {EPERM, EACCES, EROFS, 0},
      "parts of /proc are covered by other mounts, as containers do it: docker --security-opt "
-     "systempaths=unconfined, podman --security-opt unmask=ALL; elsewhere unmount what is mounted beneath "
-     "/proc"},
+     "systempaths=unconfined, podman --security-opt unmask=ALL; elsewhere unmount what is mounted "
+     "beneath /proc"},
     {ORCH_K_PROC, NULL, {0}, "mount /proc before: mount -t proc proc /proc"},
     {ORCH_K_MOUNT,
      NULL,
@@ -350,13 +346,14 @@ static const struct fix_row {
     {ORCH_K_IDMAP,
      NULL,
      {0},
-     "run as the owner of the workspace instead of root, or move the workspace to ext4, xfs, btrfs or tmpfs"},
+     "run as the owner of the workspace instead of root, or move the workspace to ext4, xfs, btrfs or "
+     "tmpfs"},
     {ORCH_K_OVERLAY, NULL, {ENODEV, 0}, "sudo modprobe overlay, or a kernel with CONFIG_OVERLAY_FS"},
     {ORCH_K_OVERLAY,
      NULL,
      {0},
-     "name a state directory on ext4, xfs, btrfs or tmpfs that is not itself an overlay, in a container on a "
-     "volume: --state DIR (now '${state}')"},
+     "name a state directory on ext4, xfs, btrfs or tmpfs that is not itself an overlay, in a container "
+     "on a volume: --state DIR (now '${state}')"},
 
     {ORCH_K_LANDLOCK,
      NULL,
@@ -366,7 +363,8 @@ static const struct fix_row {
      is_filtered,
      {EPERM, EACCES, ENOSYS, 0},
      "a system call filter that it was started under (Seccomp: 2 in /proc/self/status) forbids it; in a "
-     "container: --security-opt seccomp=unconfined, or a newer runtime whose default profile knows the call"},
+     "container: --security-opt seccomp=unconfined, or a newer runtime whose default profile knows the "
+     "call"},
     {ORCH_K_LANDLOCK,
      NULL,
      {0},
@@ -374,7 +372,8 @@ static const struct fix_row {
     {ORCH_K_SECCOMP,
      NULL,
      {EBUSY, 0},
-     "another supervisor listens already to this process: start it where none does, as outside of a sandbox"},
+     "another supervisor listens already to this process: start it where none does, as outside of a "
+     "sandbox"},
     {ORCH_K_SECCOMP, NULL, {0}, "use a kernel with CONFIG_SECCOMP_FILTER=y"},
     {ORCH_K_MEMORY, yama_forbids, {0}, "sudo sysctl -w kernel.yama.ptrace_scope=1"},
     {ORCH_K_MEMORY, NULL, {0}, "use a kernel with CONFIG_CROSS_MEMORY_ATTACH=y"},
@@ -388,15 +387,13 @@ static const struct fix_row {
     {ORCH_K_CGROUP,
      is_root,
      {0},
-     "start it in a cgroup of its own: systemd-run --scope -p Delegate=yes orch-sandbox ...; without systemd "
-     "or in "
-     "a container mount cgroup2 writable with the controllers memory and pids"},
+     "start it in a cgroup of its own: systemd-run --scope -p Delegate=yes orch-sandbox ...; without "
+     "systemd or in a container mount cgroup2 writable with the controllers memory and pids"},
     {ORCH_K_CGROUP,
      NULL,
      {0},
-     "start it in a cgroup of its own: systemd-run --user --scope -p Delegate=yes orch-sandbox ... (needs "
-     "cgroup "
-     "version 2; else boot with systemd.unified_cgroup_hierarchy=1)"},
+     "start it in a cgroup of its own: systemd-run --user --scope -p Delegate=yes orch-sandbox ... "
+     "(needs cgroup version 2; else boot with systemd.unified_cgroup_hierarchy=1)"},
 };
 
 /* ---- choosing ---- */
