@@ -92,30 +92,36 @@ static int probe_plan(const char *workspace, struct orch_profile **ret_profile, 
     return r;
 }
 
-int orch_sandbox_probe(const char *state_dir, const char *workspace, struct orch_err *err)
+int orch_sandbox_probe_in(const char *dir, const char *state_dir, const char *workspace, struct orch_err *err)
 {
     ORCH_AUTO(orch_profile_freep) struct orch_profile *profile = NULL;
     ORCH_AUTO(orch_plan_freep) struct orch_plan *plan = NULL;
-    ORCH_AUTO_FREE char *dir = orch_xasprintf("%s/probe.XXXXXX", state_dir);
-    ORCH_AUTO_FREE char *upper = NULL, *work = NULL;
-    int r;
+    ORCH_AUTO_FREE char *upper = orch_xasprintf("%s/upper", dir), *work = orch_xasprintf("%s/work", dir);
+    int r = make_owned_dir(upper);
 
-    if (!mkdtemp(dir))
-        return orch_err_exit(err, 10, errno, "the state directory '%s' is not writable: %s", state_dir,
-                             strerror(errno));
-    upper = orch_xasprintf("%s/upper", dir);
-    work = orch_xasprintf("%s/work", dir);
-    r = make_owned_dir(upper);
     r = r < 0 ? r : make_owned_dir(work);
     if (r < 0)
         (void)orch_err_exit(err, 10, -r, "the state directory '%s' is not writable: %s", state_dir,
                             strerror(-r));
-    if (r == 0 && geteuid() == 0 && chown(dir, orch_agent_uid(), orch_agent_gid()) < 0)
-        r = orch_err_exit(err, 10, errno, "cannot give '%s' to the agent's user: %s", dir, strerror(errno));
     if (r == 0)
         r = probe_plan(workspace, &profile, &plan, err);
     if (r == 0)
         r = run_probe(plan, dir, state_dir, workspace, err);
+    return r;
+}
+
+int orch_sandbox_probe(const char *state_dir, const char *workspace, struct orch_err *err)
+{
+    ORCH_AUTO_FREE char *dir = orch_xasprintf("%s/probe.XXXXXX", state_dir);
+    int r = 0;
+
+    if (!mkdtemp(dir))
+        return orch_err_exit(err, 10, errno, "the state directory '%s' is not writable: %s", state_dir,
+                             strerror(errno));
+    if (geteuid() == 0 && chown(dir, orch_agent_uid(), orch_agent_gid()) < 0)
+        r = orch_err_exit(err, 10, errno, "cannot give '%s' to the agent's user: %s", dir, strerror(errno));
+    if (r == 0)
+        r = orch_sandbox_probe_in(dir, state_dir, workspace, err);
     (void)orch_rm_rf(AT_FDCWD, dir);
     return r;
 }

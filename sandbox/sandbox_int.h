@@ -110,6 +110,10 @@ int orch_fail_set(struct orch_fail *f, enum orch_step step, int errnum, const ch
 
 /* view.c, view_overlay.c, view_own.c, view_pin.c */
 int orch_view_build(struct orch_start *s, struct orch_fail *f);
+/* Its steps that doctor tries alone. The new root, mounted over "/" while ours stays: a descriptor, or -1. */
+int orch_view_new_root(struct orch_fail *f);
+int orch_view_forbid_userns(struct orch_fail *f);
+int orch_view_pivot(int root, struct orch_fail *f);
 /* attrs: of the mount, beyond nosuid and nodev. */
 int orch_view_overlay(const struct orch_overlay_trees *o, int root, const char *target, uint64_t attrs,
                       struct orch_fail *f);
@@ -170,5 +174,9 @@ void orch_control_fini(struct orch_control *c);
 size_t orch_control_poll(const struct orch_control *c, struct pollfd *fds); /* at most CONNS + 1 */
 enum orch_next orch_control_serve(struct orch_control *c, const struct pollfd *fds, size_t n,
                                   const struct orch_sandbox_hooks *h);
+
+/* probe.c: orch_sandbox_probe in dir, which holds nothing yet and belongs to the agent's user. */
+int orch_sandbox_probe_in(const char *dir, const char *state_dir, const char *workspace,
+                          struct orch_err *err);
 
 #endif

@@ -277,7 +277,7 @@ static int make_link(int root, const char *path, struct orch_fail *f)
 
 /* Inside and outside meet here last: after this only descriptors we hold know the host's tree, and they are
  * closed. */
-static int pivot(int root, struct orch_fail *f)
+int orch_view_pivot(int root, struct orch_fail *f)
 {
     if (fchdir(root) < 0 || syscall(SYS_pivot_root, ".", ".") < 0)
         return orch_fail_set(f, ORCH_STEP_PIVOT, errno, "/");
@@ -288,7 +288,7 @@ static int pivot(int root, struct orch_fail *f)
 
 /* A second lock behind the filter (CVE-2022-0185 class): the number of further user namespaces in ours is
  * none. */
-static int forbid_user_namespaces(struct orch_fail *f)
+int orch_view_forbid_userns(struct orch_fail *f)
 {
     static const char path[] = "/proc/sys/user/max_user_namespaces";
     ORCH_AUTO_FD int fd = open(path, O_WRONLY | O_CLOEXEC);
@@ -321,10 +321,9 @@ static int build_places(struct orch_start *s, int root, struct orch_fail *f)
     return 0;
 }
 
-int orch_view_build(struct orch_start *s, struct orch_fail *f)
+int orch_view_new_root(struct orch_fail *f)
 {
     ORCH_AUTO_FD int root = -1;
-    int r;
 
     if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
         return orch_fail_set(f, ORCH_STEP_PRIVATE, errno, "/");
@@ -333,15 +332,25 @@ int orch_view_build(struct orch_start *s, struct orch_fail *f)
         return orch_fail_set(f, ORCH_STEP_ROOT, -root, "/");
     if (orch_sys_move_mount(root, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) < 0)
         return orch_fail_set(f, ORCH_STEP_ROOT, errno, "/");
+    return ORCH_TAKE_FD(root);
+}
+
+int orch_view_build(struct orch_start *s, struct orch_fail *f)
+{
+    ORCH_AUTO_FD int root = orch_view_new_root(f);
+    int r;
+
+    if (root < 0)
+        return -1;
     if (build_places(s, root, f) < 0 || attach_closure(s, root, f) < 0)
         return -1;
     if (orch_view_workspace_rules(s, root, f) < 0 || orch_view_own_places(s, root, f) < 0)
         return -1;
     if (orch_view_pin(s->plan, root, f) < 0)
         return -1;
-    if (forbid_user_namespaces(f) < 0 || orch_view_proc(root, f) < 0)
+    if (orch_view_forbid_userns(f) < 0 || orch_view_proc(root, f) < 0)
         return -1;
-    if (pivot(root, f) < 0)
+    if (orch_view_pivot(root, f) < 0)
         return -1;
     r = orch_view_set_attr(root, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NODEV, 0);
     return r < 0 ? orch_fail_set(f, ORCH_STEP_ROOT, -r, "/") : 0;

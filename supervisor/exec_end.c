@@ -9,6 +9,7 @@
 #include "common/exit.h"
 #include "common/io.h"
 #include "supervisor/exec.h"
+#include "supervisor/preflight.h"
 #include "supervisor/run.h"
 
 #define SHOWN_MAX 10
@@ -148,6 +149,7 @@ static int setup_status(const struct orch_exec *e)
 
     if (!o->setup.exec_failed) {
         (void)orch_sandbox_explain(o, e->state, e->workspace, &why);
+        orch_preflight_point(&why);
         (void)fprintf(stderr, "orch-sandbox: %s\n", why.msg);
         return ORCH_EXIT_EXEC_FAILED;
     }

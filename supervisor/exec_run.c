@@ -8,6 +8,7 @@
 #include "common/exit.h"
 #include "common/io.h"
 #include "supervisor/exec.h"
+#include "supervisor/preflight.h"
 
 #define FOLD_MS 1000
 
@@ -143,6 +144,8 @@ static int run(struct orch_exec *e, const char *scaffold, struct orch_err *err)
     }
     e->capture = (struct orch_capture){.log = {-1, -1}, .show = show_line, .ctx = e};
     r = orch_sandbox_run(&args, &hooks, &e->outcome, err);
+    if (r < 0)
+        orch_preflight_point(err);
     (void)orch_capture_end(&e->capture, &(struct orch_err){0});
     e->out[0].hurry = e->out[1].hurry = e->signals.first != 0 || e->outcome.end == ORCH_END_LIMIT;
     orch_outq_fini(&e->out[0]);

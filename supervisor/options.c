@@ -30,10 +30,11 @@ enum {
     V_LOGS = 1 << 15,
     V_DIFF = 1 << 16,
     V_PRUNE = 1 << 17,
+    V_DOCTOR = 1 << 18,
     V_DECIDE = V_APPROVE | V_REJECT,
     V_OPERATE = V_DECIDE | V_SUSPEND | V_CANCEL | V_APPLY | V_DISCARD,
     V_READS = V_STATUS | V_AUDIT | V_VERIFY | V_LIST | V_LOGS | V_DIFF | V_PRUNE,
-    V_STATE = V_RUN | V_RESUME | V_EXEC | V_READS | V_OPERATE,
+    V_STATE = V_RUN | V_RESUME | V_EXEC | V_READS | V_OPERATE | V_DOCTOR,
     V_ALL = V_STATE | V_HELP | V_VERSION,
 };
 
@@ -64,12 +65,14 @@ const struct orch_verb orch_verbs[] = {
      "Show what a run, or one phase of it, changes in the workspace.", 1, 2, orch_cmd_diff},
     {"prune", V_PRUNE, "[OPTION...] (--keep N | --older-than TIME)", "Remove old runs that have ended.", 0, 0,
      orch_cmd_prune},
+    {"doctor", V_DOCTOR, "[OPTION...]", "Show what this host can enforce, by trying it.", 0, 0,
+     orch_cmd_doctor},
     {"help", V_HELP, "[COMMAND]", "Show this help, or the help of a command.", 0, 1, orch_cmd_help},
     {"version", V_VERSION, "", "Show the version.", 0, 0, orch_cmd_version},
     {NULL, 0, NULL, NULL, 0, 0, NULL},
 };
 
-static const char *const later_verbs[] = {"report", "explain", "policy", "doctor", NULL};
+static const char *const later_verbs[] = {"report", "explain", "policy", NULL};
 
 enum kind { TEXT, FLAG, LIST, LATER };
 
@@ -84,7 +87,7 @@ struct option_row {
 #define OFF(member) offsetof(struct orch_options, member)
 
 static const struct option_row rows[] = {
-    {"workspace", "DIR", TEXT, V_RUN | V_EXEC, OFF(workspace),
+    {"workspace", "DIR", TEXT, V_RUN | V_EXEC | V_DOCTOR, OFF(workspace),
      "the directory to work on (default: the current one)"},
     {"profile", "PROFILE", TEXT, V_EXEC, OFF(profile), "a built-in profile, or a path with a slash"},
     {"state", "DIR", TEXT, V_STATE, OFF(state),
@@ -108,7 +111,7 @@ static const struct option_row rows[] = {
     {"audit", "FILE", TEXT, V_EXEC, OFF(audit), "write the audit records to FILE (must not exist)"},
     {"status-fd", "N", TEXT, V_EXEC, OFF(status_fd_text),
      "write the result as one JSON line to descriptor N"},
-    {"json", NULL, FLAG, V_RUN | V_RESUME | V_STATUS | V_AUDIT | V_LIST, OFF(json),
+    {"json", NULL, FLAG, V_RUN | V_RESUME | V_STATUS | V_AUDIT | V_LIST | V_DOCTOR, OFF(json),
      "JSON on standard output"},
     {"quiet", NULL, FLAG, V_RUN | V_RESUME | V_EXEC, OFF(quiet),
      "show only errors, and a verdict that is no pass"},

@@ -67,6 +67,7 @@ int orch_cmd_list(const struct orch_options *opt);
 int orch_cmd_logs(const struct orch_options *opt);
 int orch_cmd_diff(const struct orch_options *opt);
 int orch_cmd_prune(const struct orch_options *opt);
+int orch_cmd_doctor(const struct orch_options *opt);
 int orch_cmd_help(const struct orch_options *opt);
 int orch_cmd_version(const struct orch_options *opt);
 

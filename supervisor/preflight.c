@@ -228,5 +228,16 @@ int orch_preflight_host(const char *state, const char *workspace, struct orch_er
     r = orch_sandbox_probe(state, workspace, err);
     if (r < 0 && err->exit_code == 0)
         err->exit_code = ORCH_EXIT_UNENFORCEABLE;
+    if (r < 0 && err->exit_code == ORCH_EXIT_UNENFORCEABLE)
+        orch_preflight_point(err);
     return r;
+}
+
+void orch_preflight_point(struct orch_err *err)
+{
+    static const char where[] = " (see: orch-sandbox doctor)";
+    size_t n = strlen(err->msg);
+
+    if (n + sizeof(where) <= sizeof(err->msg))
+        memcpy(err->msg + n, where, sizeof(where));
 }

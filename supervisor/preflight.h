@@ -23,6 +23,8 @@ int orch_preflight_plans(struct orch_run *r, struct orch_diags *d);
 int orch_preflight_all_limits(const struct orch_run *r, struct orch_err *err);
 /* Refuses to start inside a sandbox of ours, before anything else is looked at. Exit 3. */
 int orch_preflight_inside(struct orch_err *err);
+/* Adds to an error of exit 3 where the fix is told: the command doctor. */
+void orch_preflight_point(struct orch_err *err);
 /* Tries the host. Exit 3; 10 when the state directory is not writable or has no room for a run. */
 int orch_preflight_host(const char *state, const char *workspace, struct orch_err *err);
 

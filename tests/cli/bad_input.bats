@@ -596,8 +596,8 @@ END
     done
 }
 
-VERBS='run exec resume status audit verify list logs diff prune help version'
-LATER='report explain policy doctor'
+VERBS='run exec resume status approve reject suspend cancel apply discard audit verify list logs diff prune doctor help version'
+LATER='report explain policy'
 
 @test "help_is_there_for_every_command_and_verbs_not_built_say_so" {
     orch --help
