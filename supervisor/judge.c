@@ -532,11 +532,10 @@ static void drop_work(const struct orch_attempt *a)
 static int judge_steps(struct judge *j, struct orch_err *err)
 {
     struct orch_attempt *a = j->a;
-    int r = orch_layer_sync(a->upper);
+    int r = orch_attempt_durable(a, a->upper, err);
 
     if (r < 0)
-        return orch_err_exit(err, ORCH_EXIT_STATE, -r, "the layer of %s cannot be written to disk: %s",
-                             a->name, strerror(-r));
+        return r;
     drop_work(a);
     begin_verdict(a);
     r = audit_end(a, err);
