@@ -153,7 +153,9 @@ static void add_problem(struct orch_attempt *a, const char *s)
         orch_strv_add_take(&a->verdict.problems, clean_text(a, s));
 }
 
-static void open_views(struct judge *j)
+/* What the agent left and cannot be read is a problem of the seal; what the host cannot read is no verdict.
+ */
+static int open_views(struct judge *j, struct orch_err *err)
 {
     struct orch_attempt *a = j->a;
     struct orch_strv none = {0};
@@ -173,29 +175,35 @@ static void open_views(struct judge *j)
     j->readable = r == 0;
     if (r < 0)
         (void)snprintf(j->why, sizeof(j->why), "the sealed view cannot be read: %.1000s", e.msg);
+    return r < 0 ? orch_err_host(&e, err) : 0;
 }
 
 /* Any doubt is a problem, and a layer with a problem never goes on. */
-static void seal(struct judge *j)
+static int seal(struct judge *j, struct orch_err *err)
 {
     struct orch_attempt *a = j->a;
     struct orch_strv found = {0};
     struct orch_err e = {0};
+    int host = 0;
 
     if (!j->readable)
         add_problem(a, j->why);
-    else if (a->plan && orch_seal_check(&j->full, a->plan, &found, &e) < 0)
+    else if (a->plan && orch_seal_check(&j->full, a->plan, &found, &e) < 0) {
+        host = orch_err_host(&e, err);
         add_problem(a, e.msg);
+    }
     for (size_t i = 0; i < found.n; i++)
         add_problem(a, found.v[i]);
     orch_strv_fini(&found);
     if (orch_layer_digest(a->upper, a->verdict.digest, &e) < 0) {
         a->verdict.digest[0] = '\0';
+        host = host ? host : orch_err_host(&e, err);
         add_problem(a, e.msg);
     }
     if (a->outcome.end == ORCH_END_INTEGRITY)
         add_problem(a, "the attempt was ended for its integrity");
     a->verdict.sealed = a->verdict.problems.n == 0;
+    return host;
 }
 
 static int audit_seal(struct orch_attempt *a, struct orch_err *err)
@@ -213,22 +221,25 @@ static int audit_seal(struct orch_attempt *a, struct orch_err *err)
 }
 
 /* The home goes on only if it can be pinned by a digest; it is never judged and never applied. */
-static void seal_home(struct orch_attempt *a)
+static int seal_home(struct orch_attempt *a, struct orch_err *err)
 {
     ORCH_AUTO_FREE char *upper = NULL;
     struct orch_err e = {0};
+    int r;
 
     if (!a->home)
-        return;
+        return 0;
     upper = orch_xasprintf("%s/upper", a->home);
-    if (a->run->wf->home_keep && orch_layer_digest(upper, a->verdict.home_digest, &e) == 0) {
-        (void)orch_layer_sync(upper);
-        return;
-    }
+    if (a->run->wf->home_keep && orch_layer_digest(upper, a->verdict.home_digest, &e) == 0)
+        return orch_attempt_durable(a, upper, err);
+    r = orch_err_host(&e, err);
+    if (r < 0)
+        return r;
     a->verdict.home_digest[0] = '\0';
     if (a->run->wf->home_keep)
         orch_progress_note(&a->run->progress, "note: the home of %s is not carried on: %s", a->name, e.msg);
     (void)orch_rm_rf(AT_FDCWD, a->home);
+    return 0;
 }
 
 /* ---- gates ---- */
@@ -358,7 +369,7 @@ static int judge_gate(struct judge *j, const struct orch_gate *g, const struct o
     struct orch_attempt *a = j->a;
     size_t first = a->verdict.n_gates;
     struct orch_gate_result res = {0};
-    int r = 0;
+    int r = 0, host;
 
     if (j->readable)
         orch_gate_eval(g, c, &res);
@@ -369,6 +380,9 @@ static int judge_gate(struct judge *j, const struct orch_gate *g, const struct o
         r = orch_audit_scope(a->run->audit, a->phase->name, a->n, NULL, err);
     }
     record_gate(a, &res, 0);
+    if (r == 0 && (host = orch_gate_host_errno(&res)) != 0)
+        r = orch_err_exit(err, ORCH_EXIT_STATE, host, "gate %s could not be evaluated: %s", g->name,
+                          strerror(host));
     orch_gate_result_fini(&res);
     for (size_t i = first; r == 0 && i < a->verdict.n_gates; i++)
         r = audit_gate(a, &a->verdict.gates[i], err);
@@ -541,10 +555,13 @@ static int judge_steps(struct judge *j, struct orch_err *err)
     r = audit_end(a, err);
     if (r < 0)
         return r;
-    open_views(j);
-    seal(j);
-    seal_home(a);
-    r = audit_seal(a, err);
+    r = open_views(j, err);
+    if (r == 0)
+        r = seal(j, err);
+    if (r == 0)
+        r = seal_home(a, err);
+    if (r == 0)
+        r = audit_seal(a, err);
     if (r == 0)
         r = judge_gates(j, err);
     if (r == 0)

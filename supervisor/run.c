@@ -203,6 +203,8 @@ static int check_layer(const char *upper, const char *want, const char *phase, u
 
     if (orch_layer_digest(upper, now, &cause) == 0 && strcmp(now, want) == 0)
         return 0;
+    if (orch_err_host(&cause, err) < 0) /* not read is not tampered with */
+        return -cause.errnum;
     return orch_err_exit(err, ORCH_EXIT_CORRUPT, EBADMSG,
                          "the sealed layer of %s.%u is not the one that was judged%s%s", phase, attempt,
                          cause.msg[0] ? ": " : "", cause.msg);
