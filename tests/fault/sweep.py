@@ -428,11 +428,14 @@ def main():
         tap.say("power_loss_order", order.problems(changes, scene.dir, scene.ws))
         print(f"# {len(changes)} operations, {opens} openings", flush=True)
         scene.close()
-        with multiprocessing.Pool(options.jobs, adopt) as pool:
-            for groups in (first_level, second_level):
-                for name, cases in groups(options, base, changes, opens).items():
+        for groups in (first_level, second_level):
+            cases = groups(options, base, changes, opens)  # before there are workers: they would be taken for leftovers
+            with multiprocessing.Pool(options.jobs, adopt) as pool:
+                for name in cases:
                     if not options.only or options.only in name:
-                        sweep(tap, pool, base, name, pick(options, name, cases), reference)
+                        sweep(tap, pool, base, name, pick(options, name, cases[name]), reference)
+                pool.close()
+                pool.join()
     except Wrong as e:
         tap.say("undisturbed", [str(e)])
     finally:
