@@ -25,6 +25,7 @@ say = @:
 endif
 
 # Lower layers first. A test of one layer is linked with that layer and the lower ones only.
+comma  := ,
 LAYERS := common policy sandbox gates supervisor
 
 B := build/$(VARIANT)
@@ -72,18 +73,19 @@ ALL_SRCS := $(foreach l,$(LAYERS),$(call srcs,$(l)))
 ALL_OBJS := $(foreach l,$(LAYERS),$(call objs,$(l)))
 C_FILES  := $(sort $(ALL_SRCS) $(wildcard $(addsuffix /*.h,$(LAYERS)) supervisor/client/*.c \
               tests/lib/*.[ch] tests/unit/*/*.[ch] tests/helpers/*.[ch] tests/fuzz/*.[ch] tests/bench/*.[ch] \
-              tests/redteam/*.[ch]))
+              tests/redteam/*.[ch] tests/fault/*.[ch]))
 
 UNIT_SRCS   := $(sort $(wildcard tests/unit/*/test_*.c))
 UNIT_BINS   := $(patsubst tests/unit/%.c,$(OUT)/unit/%,$(UNIT_SRCS))
 HELPER_BINS := $(patsubst tests/helpers/%.c,$(OUT)/helpers/%,$(sort $(wildcard tests/helpers/*.c)))
 FUZZ_BINS   := $(patsubst tests/fuzz/%.c,$(OUT)/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 TESTLIB     := $(patsubst tests/lib/%.c,$(B)/tests/lib/%.o,$(sort $(wildcard tests/lib/*.c)))
-DEPFILES    := $(ALL_OBJS:.o=.d) $(B)/supervisor/main.d $(TESTLIB:.o=.d) $(addsuffix .d,$(UNIT_BINS) $(HELPER_BINS)) \
+FAULT_BIN   := $(OUT)/fault/orch-sandbox
+DEPFILES    := $(B)/tests/fault/fault.d $(ALL_OBJS:.o=.d) $(B)/supervisor/main.d $(TESTLIB:.o=.d) $(addsuffix .d,$(UNIT_BINS) $(HELPER_BINS)) \
                $(addsuffix .d,$(FUZZ_BINS)) build/llm.d
 
 .DELETE_ON_ERROR:
-.PHONY: all help lib unit-bins helpers fuzz-bins check unit asan valgrind tidy cppcheck shellcheck format format-check \
+.PHONY: all help lib unit-bins helpers fuzz-bins fault-bin check unit fault asan valgrind tidy cppcheck shellcheck format format-check \
         check-layers check-style check-size check-trace fuzz bench soak demo install uninstall dist clean deps
 .DEFAULT_GOAL := all
 
@@ -91,7 +93,7 @@ all: $(OUT)/orch-sandbox build/llm
 
 help:
 	@echo 'build:   all lib unit-bins helpers clean deps'
-	@echo 'test:    check unit asan valgrind fuzz bench soak demo'
+	@echo 'test:    check unit asan valgrind fuzz fault bench soak demo'
 	@echo 'lint:    check-layers check-style check-size check-trace tidy cppcheck shellcheck format format-check'
 	@echo 'ship:    install dist     (PREFIX=$(PREFIX) DESTDIR=$(DESTDIR))'
 
@@ -160,10 +162,27 @@ $(OUT)/helpers/%: tests/helpers/%.c Makefile
 	$(Q)$(CC) -std=gnu17 -O2 -g $(WARN) $(WERROR) $(CPPFLAGS_ALL) $(MAPS) -pthread -MMD -MP -MF $@.d -MT $@ \
 	    $(if $(shell head -1 $< | grep 'link: dynamic'),-fPIE -pie,-static) -o $@ $<
 
+# The product's own objects, with the calls that change something on disk or open something led through
+# tests/fault/fault.c. tests/fault/sweep.py refuses to run if an object uses such a call that is not in this list.
+FAULT_WRAPS := __dprintf_chk __openat_2 chmod chown copy_file_range fchmod fchown fchownat fdatasync fsetxattr fsync \
+               ftruncate futimens linkat memfd_create mkdir mkdirat mkdtemp mknodat open openat opendir pipe2 rename renameat \
+               renameat2 rmdir signalfd socketpair symlinkat syncfs syscall unlinkat utimensat write
+
+fault-bin: $(FAULT_BIN)
+
+$(FAULT_BIN): $(B)/supervisor/main.o $(call upto,supervisor) $(B)/tests/fault/fault.o
+	$(call say,LD)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS_ALL) $(LINK) $(LDFLAGS) $(addprefix -Wl$(comma)--wrap=,$(FAULT_WRAPS)) -o $@ \
+	    $(B)/supervisor/main.o $(B)/tests/fault/fault.o $(call upto,supervisor) $(LIBS)
+
+$(B)/tests/fault/%.o: tests/fault/%.c Makefile
+	$(call compile,,$(@:.o=.d))
+
 # These two do everything on a fresh machine: install what is missing, build, run.
 check:
 	@tests/lib/deps.sh
-	@$(MAKE) --no-print-directory all unit-bins
+	@$(MAKE) --no-print-directory all unit-bins fault-bin
 	@tests/lib/check.sh
 
 # make unit FOLDERS='common policy' builds and runs the tests of these layers only.
@@ -195,11 +214,16 @@ fuzz:
 	@$(MAKE) --no-print-directory VARIANT=fuzz fuzz-bins
 	@tests/lib/fuzz.sh build/fuzz $(FUZZ_SECONDS)
 
+# Every Nth durable operation, killed or failing: tests/README.md.
+fault: all helpers fault-bin
+	@ORCH_BUILD=$(OUT) tests/lib/suite.sh fault
+
 bench: all helpers
 	@tests/bench/run
 
-soak: all
+soak: all helpers fault-bin
 	@tests/lib/soak.sh $(SOAK_RUNS)
+	@ORCH_BUILD=$(OUT) ORCH_FAULT_FULL=1 ORCH_TEST_TIMEOUT=14400 tests/lib/suite.sh fault
 
 demo:
 	@tests/lib/deps.sh

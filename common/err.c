@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/escape.h"
+#include "common/exit.h"
 #include "common/io.h"
 
 /* A diagnostic is for a person: a key of a megabyte, repeated in every pointer below it, must not fill
@@ -19,6 +20,31 @@ static int positive_errno(int errnum)
     if (errnum == 0 || errnum == INT_MIN)
         return EIO;
     return errnum < 0 ? -errnum : errnum;
+}
+
+bool orch_errno_is_host(int errnum)
+{
+    static const int host[] = {ENOSPC, EDQUOT, EROFS, EIO, ENOMEM, EMFILE, ENFILE};
+
+    for (size_t i = 0; i < ORCH_NELEM(host); i++)
+        if (host[i] == errnum)
+            return true;
+    return false;
+}
+
+int orch_err_host(const struct orch_err *cause, struct orch_err *err)
+{
+    if (!orch_errno_is_host(cause->errnum))
+        return 0;
+    *err = *cause;
+    err->exit_code = ORCH_EXIT_STATE;
+    return -cause->errnum;
+}
+
+void orch_diags_note_errno(struct orch_diags *d, int errnum)
+{
+    if (orch_errno_is_host(errnum))
+        d->host_errno = errnum;
 }
 
 /*

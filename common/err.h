@@ -27,6 +27,15 @@ int orch_err_sys(struct orch_err *err, int errnum, const char *fmt, ...) ORCH_PR
 int orch_err_wrap(struct orch_err *err, const char *fmt, ...) ORCH_PRINTF(2, 3);
 
 /*
+ * True for an errno that tells of the host (its disk is full or broken, it is out of memory or descriptors)
+ * and nothing of what was asked for. What fails so says nothing about an agent: it is no verdict but the end
+ * of this supervisor (exit 10), and another one resumes.
+ */
+bool orch_errno_is_host(int errnum);
+/* 0 if cause is none of these; else *err = cause with exit 10, and its -errno. */
+int orch_err_host(const struct orch_err *cause, struct orch_err *err);
+
+/*
  * Diagnostics of a document: all of them, each with its place. Printed as
  * "FILE:LINE:COL: error: MESSAGE (at POINTER)".
  */
@@ -40,7 +49,11 @@ struct orch_diag {
 struct orch_diags {
     struct orch_diag *v;
     size_t n;
+    int host_errno; /* one of them is the host's fault, not the documents' (orch_errno_is_host); 0 = none */
 };
+
+/* Notes errnum if it is one of the host's. */
+void orch_diags_note_errno(struct orch_diags *d, int errnum);
 
 void orch_diags_add(struct orch_diags *d, const char *file, unsigned line, unsigned col, const char *pointer,
                     const char *fmt, ...) ORCH_PRINTF(6, 7);

@@ -159,6 +159,7 @@ int orch_json_load(const char *path, struct orch_json **ret, struct orch_diags *
     char errtext[128];
     int r = read_regular(path, &text, &why);
 
+    orch_diags_note_errno(d, -r);
     if (r == -E2BIG)
         orch_diags_add(d, path, 0, 0, NULL, "the document has more than %u bytes", ORCH_JSON_MAX_BYTES);
     else if (r < 0)

@@ -240,6 +240,7 @@ static void run_planned(const struct orch_gate *g, const struct orch_gate_ctx *c
                                                .layer_dir = s.dir};
         k = orch_sandbox_run(&args, &hooks, &outcome, &err);
     }
+    orch_gate_note_errno(r, -k);
     if (k < 0)
         orch_gate_say(r, ORCH_GATE_ERROR, "%s", *err.msg ? err.msg : strerror(-k));
     else
@@ -250,6 +251,7 @@ static void say_diags(const struct orch_diags *d, struct orch_gate_result *r)
 {
     ORCH_AUTO_FREE char *msg = orch_escape_str(d->n ? d->v[0].msg : "the gate's plan cannot be made");
 
+    orch_gate_note_errno(r, d->host_errno);
     orch_gate_say(r, ORCH_GATE_ERROR, "%s", msg);
 }
 

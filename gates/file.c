@@ -39,6 +39,7 @@ static int lookup_type(const struct orch_gate *g, const struct orch_gate_ctx *c,
     int k = orch_view_lookup(c->view, g->path, &e);
 
     if (k < 0) {
+        orch_gate_note_errno(r, -k);
         orch_gate_say(r, ORCH_GATE_ERROR, "%s: cannot be looked up: %s", path, strerror(-k));
         return k;
     }
@@ -66,6 +67,7 @@ static void eval_absent(const struct orch_gate *g, const struct orch_gate_ctx *c
         return;
     }
     fd = orch_view_open_file(c->view, g->path);
+    orch_gate_note_errno(r, -fd);
     if (fd < 0 && means_missing(-fd))
         orch_gate_say(r, ORCH_GATE_PASS, "%s: absent", path);
     else if (fd == -ELOOP)
@@ -79,6 +81,7 @@ static void say_not_opened(const struct orch_gate *g, const struct orch_gate_ctx
 {
     int type = lookup_type(g, c, path, r);
 
+    orch_gate_note_errno(r, errnum);
     if (type < 0)
         return;
     if (type > 0 && type != 'f')
@@ -127,6 +130,7 @@ static bool check_hash(const struct orch_gate *g, const char *path, int fd, uint
         return false;
     }
     n = orch_sha256_fd(fd, size, hex);
+    orch_gate_note_errno(r, n < 0 ? (int)-n : 0);
     if (n < 0)
         orch_gate_say(r, ORCH_GATE_ERROR, "%s: cannot be read: %s", path, strerror((int)-n));
     else if ((uint64_t)n != size)

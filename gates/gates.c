@@ -56,6 +56,12 @@ void orch_gate_say(struct orch_gate_result *r, enum orch_gate_verdict v, const c
     r->verdict = v;
 }
 
+void orch_gate_note_errno(struct orch_gate_result *r, int errnum)
+{
+    if (orch_errno_is_host(errnum))
+        r->host_errno = errnum;
+}
+
 void orch_gate_add_list(struct orch_buf *out, const struct orch_strv *sv)
 {
     for (size_t i = 0; i < sv->n; i++) {
@@ -200,6 +206,15 @@ void orch_gate_eval(const struct orch_gate *g, const struct orch_gate_ctx *c, st
     if (o)
         o->eval(g, c, ret);
     ret->elapsed_ms = orch_now_ms() - start;
+}
+
+int orch_gate_host_errno(const struct orch_gate_result *r)
+{
+    int found = r->host_errno;
+
+    for (size_t i = 0; i < r->n_children && !found; i++)
+        found = orch_gate_host_errno(&r->children[i]);
+    return found;
 }
 
 void orch_gate_result_fini(struct orch_gate_result *r)

@@ -55,12 +55,15 @@ struct orch_gate_result {
     enum orch_gate_verdict verdict;
     char *reason; /* one line, printable ASCII, owned: "PLAN.md: 12 bytes, at least 100 wanted" */
     uint64_t elapsed_ms;
+    int host_errno; /* an error of the host's (orch_errno_is_host) kept it from being evaluated; 0 = none */
     struct orch_gate_result *children; /* of all, any, not */
     size_t n_children;
 };
 
 /* Evaluates one gate (children too). Always fills *ret; never fails otherwise. */
 void orch_gate_eval(const struct orch_gate *g, const struct orch_gate_ctx *c, struct orch_gate_result *ret);
+/* The errno of the host's that kept a gate, or one within it, from being evaluated; 0: none. */
+int orch_gate_host_errno(const struct orch_gate_result *r);
 void orch_gate_result_fini(struct orch_gate_result *r);
 /*
  * The verdict of a gate made of others, from theirs: the same function judges live results and, when an

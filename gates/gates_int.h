@@ -18,6 +18,9 @@
 void orch_gate_say(struct orch_gate_result *r, enum orch_gate_verdict v, const char *fmt, ...)
     ORCH_PRINTF(3, 4);
 
+/* Notes that errnum, if it is one of the host's, and not what is judged, is why the gate is an error. */
+void orch_gate_note_errno(struct orch_gate_result *r, int errnum);
+
 /* Appends the strings, each escaped, with ", " between them. */
 void orch_gate_add_list(struct orch_buf *out, const struct orch_strv *sv);
 /* Appends "; " if out is not empty: the separator of clauses. */

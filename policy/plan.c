@@ -78,6 +78,7 @@ static int plan_add_filter(struct orch_plan *p, struct orch_diags *d)
     r = orch_filter_build(&p->syscalls, &p->filter, &err);
     if (r < 0)
         orch_diags_add(d, p->profile->file, 0, 0, "/syscalls", "%s", err.msg);
+    orch_diags_note_errno(d, err.errnum);
     return r;
 }
 

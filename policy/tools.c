@@ -125,11 +125,14 @@ static void resolve_tool(struct job *j, const struct orch_tool *t)
     }
     if (orch_tools_add_program(&j->r, t->name, path, why, 0, &err) < 0) {
         drop_or_report(j, t, t->name, err.msg);
+        orch_diags_note_errno(j->d, err.errnum);
         return;
     }
     for (size_t i = 0; i < t->with.n; i++)
-        if (orch_tools_add_extra(&j->r, t->with.v[i], why, &err) < 0 && !t->optional)
+        if (orch_tools_add_extra(&j->r, t->with.v[i], why, &err) < 0 && !t->optional) {
             report(j, t, t->name, err.msg);
+            orch_diags_note_errno(j->d, err.errnum);
+        }
     if (t->path)
         add_own_dir(j, t->path);
     add_name(j, t->name);
@@ -168,6 +171,7 @@ static char *resolve_command(struct job *j, const char *command)
     }
     if (orch_tools_add_program(&j->r, name, path, "the command", 0, &err) < 0) {
         report(j, NULL, command, err.msg);
+        orch_diags_note_errno(j->d, err.errnum);
         return NULL;
     }
     add_name(j, name);

@@ -208,10 +208,19 @@ static void add_helpers(struct orch_resolver *r, const char *name, const char *r
     }
 }
 
-/* What libc opens by itself, once, as soon as one program is there. */
+static bool has_loader(const struct orch_resolver *r)
+{
+    for (size_t i = 0; i < r->c.n; i++)
+        if (r->c.v[i].kind == ORCH_CLOSURE_LOADER)
+            return true;
+    return false;
+}
+
+/* What libc opens by itself, once, as soon as one program is there that is not static: its modules are
+ * hundreds of files, and are read for every plan. */
 static void add_libc_helpers(struct orch_resolver *r, unsigned depth)
 {
-    if (r->libc_done)
+    if (r->libc_done || !has_loader(r))
         return;
     r->libc_done = true;
     for (size_t i = 0; i < orch_n_helpers; i++)

@@ -251,6 +251,7 @@ int orch_workflow_load(const char *path, struct orch_workflow **ret, struct orch
     ORCH_AUTO_FREE char *dir = realpath(folder, NULL);
     ORCH_AUTO_FD int fd = dir != NULL ? open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
     if (fd < 0) {
+        orch_diags_note_errno(d, errno);
         orch_diags_add(d, path, 0, 0, NULL, "the folder cannot be opened: %s", strerror(errno));
         return -EINVAL;
     }

@@ -99,6 +99,16 @@ static bool fails_by_itself(int r)
     return r == -ENOENT || r == -ENOTDIR || r == -ELOOP || r == -EBADF || r == -ENAMETOOLONG;
 }
 
+/* Nothing the agent can bring about: neither its denial nor its call is to go on, the attempt is to end. */
+static bool out_of_descriptors(struct judged *j, int r)
+{
+    if (r != -EMFILE && r != -ENFILE)
+        return false;
+    j->n->host_errno = -r;
+    j->errnum = EACCES;
+    return true;
+}
+
 /* false: judged already (unresolvable), or the kernel will fail by itself. */
 static bool resolve(struct judged *j, int dirfd_arg, const char *text, bool nofollow, struct orch_path *ret)
 {
@@ -107,7 +117,7 @@ static bool resolve(struct judged *j, int dirfd_arg, const char *text, bool nofo
 
     if (r == 0)
         return true;
-    if (!fails_by_itself(r)) {
+    if (!out_of_descriptors(j, r) && !fails_by_itself(r)) {
         deny(j, ORCH_CLASS_FILESYSTEM, EACCES, "sandbox#/unresolvable");
         j->d.path = text;
         j->d.detail = "the path could not be resolved";
@@ -214,6 +224,8 @@ static bool judge_protected_beneath(struct judged *j, const struct orch_path *p)
     if (!q)
         return false;
     fd = orch_openat2(j->n->root, q->path + 1, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0, RESOLVE_IN_ROOT);
+    if (out_of_descriptors(j, fd))
+        return true;
     if (fd < 0)
         return false;
     deny(j, ORCH_CLASS_FILESYSTEM, EACCES, q->rule);
@@ -539,5 +551,5 @@ enum orch_next orch_notify_serve(struct orch_notify *n)
     orch_buf_fini(&j.text2);
     orch_path_fini(&j.path);
     orch_path_fini(&j.path2);
-    return next;
+    return n->host_errno ? ORCH_STOP_CANCEL : next;
 }

@@ -68,25 +68,40 @@ static int run_probe(const struct orch_plan *plan, const char *layer_dir, const 
                          orch_end_name(out.end), out.status);
 }
 
-/* A profile of our own, so that a broken built-in or user profile cannot make the host look weak. */
+/*
+ * A profile of our own, so that a broken built-in or user profile cannot make the host look weak. It asks for
+ * each thing that a host may lack (overlay, a writable workspace, Landlock, filter, listener) as an attempt
+ * does, but names one program: the closures of the built-ins' hundred would cost more than the rest of it.
+ */
+static const char probe_profile[] =
+    "probe\n{\"schema\": 1, \"name\": \"probe\", \"tools\": [\"true\"],"
+    "\"filesystem\": [{\"path\": \"/usr\", \"access\": \"rx\"},"
+    "{\"path\": \"${workspace}\", \"access\": \"rw\"},"
+    "{\"path\": \"${workspace}/**/.git\", \"access\": \"ro\"}],"
+    "\"syscalls\": {\"default\": \"EPERM\", \"allow\": [\"@agent-base\", \"@network-client\"]},"
+    "\"network\": {\"mode\": \"none\"}, \"limits\": {\"scope\": \"process\", \"memory\": \"4GiB\","
+    "\"pids\": 512, \"open_files\": 4096, \"wall\": \"30m\"}}";
+
 static int probe_plan(const char *workspace, struct orch_profile **ret_profile, struct orch_plan **ret,
                       struct orch_err *err)
 {
-    ORCH_AUTO(orch_strv_fini) struct orch_strv command = {0};
+    ORCH_AUTO(orch_strv_fini) struct orch_strv command = {0}, sources = {0};
     struct orch_diags d = {0};
     struct orch_plan_args a = {.workspace = workspace,
                                .phase = "probe",
                                .command = &command,
                                .uid = orch_agent_uid(),
                                .gid = orch_agent_gid()};
-    int r = orch_profile_load("plan", "/", ret_profile, &d);
+    int r;
 
+    orch_strv_add(&sources, probe_profile);
     orch_strv_add(&command, "true");
+    r = orch_profile_from_sources(&sources, "probe", ret_profile, &d);
     a.profile = *ret_profile;
     if (r == 0)
         r = orch_plan_compile(&a, ret, &d);
     if (r < 0)
-        (void)orch_err_exit(err, 3, EINVAL, "the probe's profile does not compile: %s",
+        (void)orch_err_exit(err, d.host_errno ? 10 : 3, EINVAL, "the probe's profile does not compile: %s",
                             d.n ? d.v[0].msg : "unknown");
     orch_diags_fini(&d);
     return r;

@@ -138,6 +138,7 @@ static void on_ready(struct running *r, int *fd)
     r->ready = true;
     if (r->notify.root < 0) {
         r->out->setup.errnum = errno;
+        r->notify.host_errno = errno == EMFILE || errno == ENFILE ? errno : 0;
         (void)snprintf(r->out->setup.step, sizeof(r->out->setup.step), "open the sandbox's root");
         end_with(r, ORCH_END_SETUP);
     }
@@ -458,5 +459,7 @@ int orch_sandbox_run(const struct orch_sandbox_args *a, const struct orch_sandbo
     ret->fallbacks = r.notify.fallbacks;
     ret->fakes = r.notify.fakes;
     release(&r);
+    if (r.notify.host_errno)
+        return orch_err_sys(err, r.notify.host_errno, "the sandbox could not be supervised");
     return 0;
 }

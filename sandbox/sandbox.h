@@ -127,7 +127,8 @@ struct orch_sandbox_hooks { /* any may be NULL; ctx is the first argument of eac
 
 /*
  * Runs one sandbox to its end. 0: *ret says how it ended (also set-up failures). -errno: it could not even be
- * tried (clone refused, no memory for maps); nothing is left running in either case.
+ * tried (clone refused, no memory for maps), or not be supervised to its end for want of descriptors (EMFILE,
+ * ENFILE); nothing is left running in either case.
  */
 int orch_sandbox_run(const struct orch_sandbox_args *a, const struct orch_sandbox_hooks *h,
                      struct orch_outcome *ret, struct orch_err *err);

@@ -146,6 +146,7 @@ struct orch_notify {
     int listener, root; /* root: O_PATH of the sandbox's root, or -1 before it is known */
     const struct orch_sandbox_hooks *hooks;
     uint64_t fallbacks, fakes;
+    int host_errno; /* we ran out of descriptors: nothing can be judged any more; 0 = no */
     struct seccomp_notif *req;
     struct seccomp_notif_resp *resp;
     size_t req_size, resp_size;

@@ -163,8 +163,9 @@ static void widen(int fd)
         (void)chmod(proc, (st.st_mode & 07777) | 0700);
 }
 
-static bool is_temp(const char *name)
+bool orch_apply_is_temp(const char *path)
 {
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
     size_t n = sizeof(TEMP_PREFIX) - 1;
 
     return strncmp(name, TEMP_PREFIX, n) == 0 && strspn(name + n, "0123456789abcdef") == TEMP_DIGITS &&
@@ -178,7 +179,7 @@ static int remove_temps(int dir)
     int type, r = orch_names_read(dir, 0, &names);
 
     for (size_t i = 0; i < names.n && r == 0; i++) {
-        if (!is_temp(names.v[i].s))
+        if (!orch_apply_is_temp(names.v[i].s))
             continue;
         type = type_at(dir, names.v[i].s);
         if ((type == 'f' || type == 'l') && unlinkat(dir, names.v[i].s, 0) < 0)

@@ -16,9 +16,9 @@ int orch_seal_check(const struct orch_view *full, const struct orch_plan *plan,
                     struct orch_strv *ret_problems, struct orch_err *err);
 
 /* The paths (with reason) of a change list that apply must not write: design 8 "protected names". Empty =
- * safe. */
-void orch_apply_unsafe(const struct orch_view *full, const struct orch_changes *c,
-                       const struct orch_strv *allow, struct orch_strv *ret);
+ * safe. -EIO: the host is in trouble (orch_errno_is_host), and the list says nothing. */
+int orch_apply_unsafe(const struct orch_view *full, const struct orch_changes *c,
+                      const struct orch_strv *allow, struct orch_strv *ret);
 
 struct orch_apply_stats {
     uint64_t created, modified, deleted;
@@ -33,6 +33,17 @@ struct orch_apply_stats {
 int orch_apply(const struct orch_view *full, const struct orch_changes *c, const char *workspace, uid_t uid,
                gid_t gid, struct orch_apply_stats *ret, struct orch_err *err);
 
+/* True for the temporary names that apply itself gives: an apply that was cut off leaves one, the next
+ * removes it. */
+bool orch_apply_is_temp(const char *path);
+/*
+ * Adds to the changes that an apply which was cut off has left what it may not have finished: every directory
+ * of the layers, so that all get their modes and are synced, and those that `kept` (the fingerprint at run
+ * start) does not know their times.
+ */
+int orch_apply_again(const struct orch_view *full, const struct orch_buf *kept, struct orch_changes *c,
+                     struct orch_err *err);
+
 /* Entries that belong to another owner than uid and gid; the first few, escaped, with their paths. */
 struct orch_owners {
     uid_t uid;
@@ -45,6 +56,8 @@ struct orch_owners {
  * keep. owners (may be NULL): counted on the way. */
 int orch_fingerprint(const char *workspace, struct orch_buf *out, struct orch_owners *owners,
                      struct orch_err *err);
+/* Paths of its directories, sorted bytewise; -EBADMSG if it is none. */
+int orch_fingerprint_dirs(const struct orch_buf *kept, struct orch_strv *ret);
 /* Paths that differ between a kept fingerprint and now, those matching `ignore` left out; at most `max` are
  * listed, *ret_n counts all. */
 int orch_fingerprint_diff(const struct orch_buf *kept, const char *workspace, const struct orch_strv *ignore,

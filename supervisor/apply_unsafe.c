@@ -24,6 +24,9 @@ static const char *const git_entries[] = {
     "hooks",     "config", "config.worktree", "info/attributes", "info/exclude", "modules",
     "commondir", "gitdir", "rebase-merge",    "rebase-apply",    "sequencer",    "objects/info/alternates"};
 
+/* In place of a reason: the host, and not the path, is why it cannot be judged. */
+static const char host_trouble[] = "cannot be judged now";
+
 static bool name_is(const char *p, size_t n, const char *name)
 {
     return strlen(name) == n && strncasecmp(p, name, n) == 0;
@@ -72,12 +75,13 @@ static bool any_case(const struct orch_strv *names, const char *name)
  * git takes any directory with a HEAD and either refs and objects, or a commondir that says where those are,
  * for a repository, whatever its name (safe.bareRepository is off by default).
  */
-static bool is_bare_git(const struct orch_view *v, const char *dir)
+static int is_bare_git(const struct orch_view *v, const char *dir)
 {
     struct orch_strv ORCH_AUTO(orch_strv_fini) names = {0};
+    int r = orch_view_list(v, dir, &names);
 
-    if (orch_view_list(v, dir, &names) < 0)
-        return true; /* cannot be told */
+    if (r < 0)
+        return orch_errno_is_host(-r) ? r : 1; /* cannot be told */
     return any_case(&names, "HEAD") &&
            (any_case(&names, "commondir") || (any_case(&names, "refs") && any_case(&names, "objects")));
 }
@@ -97,12 +101,14 @@ static bool makes_bare_git(const struct orch_change *c, const char *p)
 static const char *check_bare(const struct orch_view *v, const struct orch_change *c, const char *p)
 {
     ORCH_AUTO_FREE char *dir = NULL;
+    int bare;
 
     if (!is_git_entry(p) && !makes_bare_git(c, p))
         return NULL;
     dir = orch_xstrndup(c->path, p > c->path ? (size_t)(p - c->path) - 1 : 0);
-    if (!is_bare_git(v, dir))
-        return NULL;
+    bare = is_bare_git(v, dir);
+    if (bare <= 0)
+        return bare < 0 ? host_trouble : NULL;
     return is_git_entry(p) ? "configuration of a bare git directory"
                            : "bare git directory that was not there";
 }
@@ -147,11 +153,13 @@ static const char *check_caps(const struct orch_view *v, const struct orch_chang
     ssize_t n;
 
     if (fd < 0)
-        return "cannot be read";
+        return orch_errno_is_host(-fd) ? host_trouble : "cannot be read";
     n = fgetxattr(fd, "security.capability", NULL, 0);
     if (n >= 0)
         return "file capabilities";
-    return errno == ENODATA || errno == EOPNOTSUPP ? NULL : "attributes cannot be read";
+    if (errno == ENODATA || errno == EOPNOTSUPP)
+        return NULL;
+    return orch_errno_is_host(errno) ? host_trouble : "attributes cannot be read";
 }
 
 struct trail { /* where a link leads: components from the workspace's root, and what is still to be walked */
@@ -202,8 +210,10 @@ static const char *follow(const struct orch_view *v, struct trail *t)
     struct orch_entry ORCH_AUTO(orch_entry_fini) e = {0};
     ORCH_AUTO_FREE char *path = join(&t->at);
 
-    if (orch_view_lookup(v, path, &e) < 0)
-        return "symlink whose target cannot be looked at";
+    int r = orch_view_lookup(v, path, &e);
+
+    if (r < 0)
+        return orch_errno_is_host(-r) ? host_trouble : "symlink whose target cannot be looked at";
     if (e.type != 'l')
         return NULL;
     if (++t->links > MAX_LINKS)
@@ -273,8 +283,8 @@ static const char *check_object(const struct orch_view *v, const struct orch_cha
     }
 }
 
-void orch_apply_unsafe(const struct orch_view *full, const struct orch_changes *c,
-                       const struct orch_strv *allow, struct orch_strv *ret)
+int orch_apply_unsafe(const struct orch_view *full, const struct orch_changes *c,
+                      const struct orch_strv *allow, struct orch_strv *ret)
 {
     for (size_t i = 0; i < c->n; i++) {
         ORCH_AUTO_FREE char *shown = NULL;
@@ -284,9 +294,12 @@ void orch_apply_unsafe(const struct orch_view *full, const struct orch_changes *
         why = check_name(full, &c->v[i]);
         if (!why)
             why = check_object(full, &c->v[i]);
+        if (why == host_trouble)
+            return -EIO;
         if (!why)
             continue;
         shown = orch_escape_str(c->v[i].path);
         orch_strv_add_take(ret, orch_xasprintf("%s: %s", shown, why));
     }
+    return 0;
 }

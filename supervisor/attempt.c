@@ -240,8 +240,8 @@ static int compile(struct orch_attempt *a, const char *prompt, struct orch_err *
     int r = orch_run_compile(a->run, a->index, prompt, a->n, &a->plan, &d);
 
     if (r < 0)
-        (void)orch_err_exit(err, ORCH_EXIT_USAGE, -r, "phase %s: %s", a->phase->name,
-                            d.n ? d.v[0].msg : "its profile does not compile any more");
+        (void)orch_err_exit(err, d.host_errno ? ORCH_EXIT_STATE : ORCH_EXIT_USAGE, -r, "phase %s: %s",
+                            a->phase->name, d.n ? d.v[0].msg : "its profile does not compile any more");
     orch_diags_fini(&d);
     return r;
 }
@@ -279,6 +279,18 @@ static void setup_failed(struct orch_attempt *a, const struct orch_err *cause)
     (void)snprintf(a->detail, sizeof(a->detail), "%.1100s", cause->msg);
 }
 
+/* Trouble of the host's is nobody's failed attempt: it ends this supervisor, and the attempt is unjudged. */
+static void not_started(struct orch_attempt *a, const struct orch_err *cause)
+{
+    struct orch_err later = {0};
+    int r = orch_err_host(cause, a->failed ? &later : &a->err);
+
+    if (r < 0)
+        orch_attempt_fail(a, r);
+    else
+        setup_failed(a, cause);
+}
+
 static void run_sandbox(struct orch_attempt *a, const struct orch_sandbox_args *args)
 {
     const struct orch_sandbox_hooks hooks = {
@@ -294,7 +306,7 @@ static void run_sandbox(struct orch_attempt *a, const struct orch_sandbox_args *
     struct orch_err cause = {0};
 
     if (orch_sandbox_run(args, &hooks, &a->outcome, &cause) < 0)
-        setup_failed(a, &cause);
+        not_started(a, &cause);
     if (a->outcome.end == ORCH_END_LIMIT && a->last_of_workflow && strcmp(a->outcome.limit, "wall") == 0)
         a->outcome.limit = "workflow"; /* not the phase's own: on_timeout does not speak of it */
     if (a->outcome.end <= ORCH_END_DONE && over_workspace_limit(a)) { /* grew since it was last measured */
@@ -357,7 +369,7 @@ static void start_agent(struct orch_attempt *a, const struct orch_buf *prompt, c
 }
 
 /* Everything that is fallible before the agent starts; what fails here is a set-up failure, not the end of
- * the run. */
+ * the run, unless the host is to blame. */
 static void agent_part(struct orch_attempt *a, const struct orch_buf *prompt)
 {
     ORCH_AUTO_FREE char *scaffold = orch_xasprintf("%s/scaffold", a->dir);
@@ -371,7 +383,7 @@ static void agent_part(struct orch_attempt *a, const struct orch_buf *prompt)
     if (r == 0 && a->phase->agent->stdin_mode == ORCH_STDIN_PROMPT)
         r = prompt_stdin(prompt, &stdin_fd, &cause);
     if (r < 0)
-        setup_failed(a, &cause);
+        not_started(a, &cause);
     else
         start_agent(a, prompt, used ? scaffold : NULL, stdin_fd);
 }

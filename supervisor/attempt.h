@@ -37,6 +37,9 @@ struct orch_attempt {
 
 /* Judges the dead tree's layer: seal check, every gate, durable verdict (design 6). */
 int orch_attempt_judge(struct orch_attempt *a, struct orch_err *err);
+/* Makes all that is in upper durable, and the way from the run directory to it: before the verdict (exit 10).
+ */
+int orch_attempt_durable(const struct orch_attempt *a, const char *upper, struct orch_err *err);
 /* Keeps the first failure of a hook. */
 void orch_attempt_fail(struct orch_attempt *a, int r);
 /* The hook for waking up: signals, heartbeat, folded counts, status line. False when the run must end. */

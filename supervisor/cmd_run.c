@@ -8,8 +8,9 @@
 #include "common/io.h"
 #include "supervisor/preflight.h"
 
-/* Diagnostics have been printed: nothing is left to say. */
+/* Diagnostics have been printed: nothing is left to say. HOST: not the documents are at fault. */
 #define PRINTED (-EINVAL)
+#define PRINTED_HOST (-EIO)
 
 static int check_until(const struct orch_run *r, struct orch_err *err)
 {
@@ -21,14 +22,23 @@ static int check_until(const struct orch_run *r, struct orch_err *err)
     return until ? orch_err_exit(err, ORCH_EXIT_USAGE, EINVAL, "--until: the workflow has no such phase") : 0;
 }
 
+static int printed(int k, struct orch_diags *d)
+{
+    int host = d->host_errno;
+
+    orch_diags_print(d, STDERR_FILENO);
+    orch_diags_fini(d);
+    if (k == 0)
+        return 0;
+    return host ? PRINTED_HOST : PRINTED;
+}
+
 static int load_workflow(struct orch_run *r, const char *path)
 {
     struct orch_diags d = {0};
     int k = orch_workflow_load(path, &r->wf, &d);
 
-    orch_diags_print(&d, STDERR_FILENO);
-    orch_diags_fini(&d);
-    return k < 0 ? PRINTED : 0;
+    return printed(k, &d);
 }
 
 static int compile_plans(struct orch_run *r)
@@ -36,9 +46,7 @@ static int compile_plans(struct orch_run *r)
     struct orch_diags d = {0};
     int k = orch_preflight_plans(r, &d);
 
-    orch_diags_print(&d, STDERR_FILENO);
-    orch_diags_fini(&d);
-    return k < 0 ? PRINTED : 0;
+    return printed(k, &d);
 }
 
 /* What `run` and `resume` check alike, once workflow, state directory and workspace are known. */
@@ -90,7 +98,7 @@ static int conclude(struct orch_run *r, int k, struct orch_err *err)
     orch_outq_drain(&r->progress.out);
     orch_outq_drain(&r->progress.err);
     if (k < 0 && err->errnum == 0)
-        code = ORCH_EXIT_USAGE;
+        code = k == PRINTED_HOST ? ORCH_EXIT_STATE : ORCH_EXIT_USAGE;
     else if (k < 0)
         code = orch_fail(err, ORCH_EXIT_STATE);
     print_summary(r);

@@ -49,8 +49,8 @@ static int check_unsafe(const struct orch_view *full, const struct orch_changes 
     struct orch_strv unsafe = {0};
     int r;
 
-    orch_apply_unsafe(full, c, &none, &unsafe);
-    r = refuse(&unsafe, "unsafe", err);
+    r = orch_apply_unsafe(full, c, &none, &unsafe);
+    r = r < 0 ? orch_err_sys(err, -r, "the changes cannot be judged") : refuse(&unsafe, "unsafe", err);
     orch_strv_fini(&unsafe);
     return r;
 }

@@ -146,6 +146,18 @@ static int parse(const struct orch_buf *b, struct items *items)
     return 0;
 }
 
+int orch_fingerprint_dirs(const struct orch_buf *kept, struct orch_strv *ret)
+{
+    struct items items = {0};
+    int r = parse(kept, &items);
+
+    for (size_t i = 0; i < items.n && r == 0; i++)
+        if (S_ISDIR(items.v[i].rec.mode))
+            orch_strv_add_take(ret, orch_xstrndup(items.v[i].path, items.v[i].rec.len));
+    free(items.v);
+    return r;
+}
+
 struct compare {
     const struct orch_strv *ignore;
     struct orch_strv diff;    /* differing paths that are not ignored */

@@ -57,10 +57,11 @@ static int check_conflict(struct orch_run *r, struct orch_err *err)
     int k = orch_read_file(r->dir.fd, ORCH_FINGERPRINT_NAME, FINGERPRINT_MAX, &kept);
 
     if (k < 0)
-        return orch_err_exit(err, ORCH_EXIT_CORRUPT, -k, "the fingerprint of the workspace cannot be read");
+        return orch_err_exit(err, orch_errno_is_host(-k) ? ORCH_EXIT_STATE : ORCH_EXIT_CORRUPT, -k,
+                             "the fingerprint of the workspace cannot be read");
     k = orch_fingerprint_diff(&kept, r->workspace, &r->wf->ignore_changes, SHOWN_MAX, &paths, &n, err);
     if (k < 0 && err->exit_code == 0)
-        err->exit_code = ORCH_EXIT_BUSY;
+        err->exit_code = orch_errno_is_host(err->errnum) ? ORCH_EXIT_STATE : ORCH_EXIT_BUSY;
     add_list(r, &list, &paths, n);
     orch_strv_fini(&paths);
     if (k < 0 || n == 0)
@@ -82,7 +83,8 @@ static size_t count_overlap(const struct orch_changes *c, const struct orch_strv
     for (size_t i = 0; i < c->n; i++) {
         const struct orch_change *x = &c->v[i];
 
-        if (x->before.type == 'd' || x->before.type == 0 || !orch_strv_has(edited, x->path))
+        if (x->before.type == 'd' || x->before.type == 0 || orch_apply_is_temp(x->path) ||
+            !orch_strv_has(edited, x->path))
             continue;
         if (n++ < SHOWN_MAX)
             orch_strv_add(ret, x->path);
@@ -104,10 +106,11 @@ static int check_overlap(struct orch_run *r, const struct orch_changes *c, struc
     int k = orch_read_file(r->dir.fd, ORCH_FINGERPRINT_NAME, FINGERPRINT_MAX, &kept);
 
     if (k < 0)
-        return orch_err_exit(err, ORCH_EXIT_CORRUPT, -k, "the fingerprint of the workspace cannot be read");
+        return orch_err_exit(err, orch_errno_is_host(-k) ? ORCH_EXIT_STATE : ORCH_EXIT_CORRUPT, -k,
+                             "the fingerprint of the workspace cannot be read");
     k = orch_fingerprint_diff(&kept, r->workspace, &none, SIZE_MAX, &edited, &n, err);
     if (k < 0 && err->exit_code == 0)
-        err->exit_code = ORCH_EXIT_BUSY;
+        err->exit_code = orch_errno_is_host(err->errnum) ? ORCH_EXIT_STATE : ORCH_EXIT_BUSY;
     n = k == 0 ? count_overlap(c, &edited, &both) : 0;
     add_list(r, &list, &both, n);
     orch_strv_fini(&edited);
@@ -204,11 +207,12 @@ static int check_unsafe(struct orch_run *r, const struct orch_view *full, const 
 {
     ORCH_AUTO_BUF struct orch_buf reason = {0};
     struct orch_strv unsafe = {0};
-    int k = 0;
+    int k = orch_apply_unsafe(full, c, &r->wf->apply_allow, &unsafe);
 
     *ret_ended = false;
-    orch_apply_unsafe(full, c, &r->wf->apply_allow, &unsafe);
-    if (unsafe.n) {
+    if (k < 0)
+        (void)orch_err_exit(err, ORCH_EXIT_STATE, -k, "the changes cannot be judged now");
+    else if (unsafe.n) {
         orch_buf_str(&reason, "unsafe: nothing was applied;");
         for (size_t i = 0; i < unsafe.n; i++) {
             ORCH_AUTO_FREE char *masked = orch_mask_str(&r->secrets, unsafe.v[i]);
@@ -221,6 +225,25 @@ static int check_unsafe(struct orch_run *r, const struct orch_view *full, const 
                                    : orch_run_end(r, "unsafe", ORCH_EXIT_FAILED, reason.data, err);
     }
     orch_strv_fini(&unsafe);
+    return k;
+}
+
+/* What an apply that was cut off has still to do; the workspace itself is in no change list. */
+static int apply_again(struct orch_run *r, const struct orch_view *full, struct orch_changes *c,
+                       const struct orch_theirs *t, struct orch_apply_stats *n, struct orch_err *err)
+{
+    ORCH_AUTO_BUF struct orch_buf kept = {0};
+    int k = orch_read_file(r->dir.fd, ORCH_FINGERPRINT_NAME, FINGERPRINT_MAX, &kept);
+
+    k = k < 0 ? orch_err_sys(err, -k, "the fingerprint of the workspace")
+              : orch_apply_again(full, &kept, c, err);
+    orch_theirs_take_out(t, c);
+    if (k == 0)
+        k = orch_workspace_apply(full, c, r->workspace, n, err);
+    if (k == 0 && (k = orch_fsync_dir(AT_FDCWD, r->workspace)) < 0)
+        (void)orch_err_sys(err, -k, "the workspace cannot be written to disk");
+    if (k < 0 && err->exit_code == 0)
+        err->exit_code = ORCH_EXIT_STATE;
     return k;
 }
 
@@ -257,15 +280,17 @@ static int check_edits(struct orch_run *r, const struct orch_changes *c, const s
     return k;
 }
 
-static int write_changes(struct orch_run *r, const struct orch_view *full, const struct orch_changes *c,
+static int write_changes(struct orch_run *r, const struct orch_view *full, struct orch_changes *c,
                          const struct orch_theirs *t, struct orch_err *err)
 {
     const struct orch_run_state *s = &r->journal.state;
     struct orch_apply_stats n = count_changes(c);
-    int k = s->apply_intent ? 0 : record_apply(r, "intent", &n, t, err);
+    bool again = s->apply_intent;
+    int k = again ? 0 : record_apply(r, "intent", &n, t, err);
 
     if (k == 0)
-        k = orch_workspace_apply(full, c, r->workspace, &n, err);
+        k = again ? apply_again(r, full, c, t, &n, err)
+                  : orch_workspace_apply(full, c, r->workspace, &n, err);
     if (k < 0)
         return k;
     /* After a crash the rest alone would be counted; the intent says how many there were. */

@@ -138,7 +138,9 @@ static void add_problem(struct orch_attempt *a, const char *s)
         orch_strv_add_take(&a->verdict.problems, orch_judge_text(a, s));
 }
 
-static void open_views(struct judge *j)
+/* What the agent left and cannot be read is a problem of the seal; what the host cannot read is no verdict.
+ */
+static int open_views(struct judge *j, struct orch_err *err)
 {
     struct orch_attempt *a = j->a;
     struct orch_strv none = {0};
@@ -158,30 +160,36 @@ static void open_views(struct judge *j)
     j->readable = r == 0;
     if (r < 0)
         (void)snprintf(j->why, sizeof(j->why), "the sealed view cannot be read: %.1000s", e.msg);
+    return r < 0 ? orch_err_host(&e, err) : 0;
 }
 
 /* Any doubt is a problem, and a layer with a problem never goes on. */
-static void seal(struct judge *j)
+static int seal(struct judge *j, struct orch_err *err)
 {
     struct orch_attempt *a = j->a;
     struct orch_strv found = {0};
     struct orch_err e = {0};
+    int host = 0;
 
     if (!j->readable)
         add_problem(a, j->why);
-    else if (a->plan && orch_seal_check(&j->full, a->plan, &found, &e) < 0)
+    else if (a->plan && orch_seal_check(&j->full, a->plan, &found, &e) < 0) {
+        host = orch_err_host(&e, err);
         add_problem(a, e.msg);
+    }
     for (size_t i = 0; i < found.n; i++)
         add_problem(a, found.v[i]);
     orch_strv_fini(&found);
     if (orch_stack_digest(a->upper, orch_run_top_digest(&a->run->journal.state, a->index + 1),
                           a->verdict.digest, &e) < 0) {
         a->verdict.digest[0] = '\0';
+        host = host ? host : orch_err_host(&e, err);
         add_problem(a, e.msg);
     }
     if (a->outcome.end == ORCH_END_INTEGRITY)
         add_problem(a, "the attempt was ended for its integrity");
     a->verdict.sealed = a->verdict.problems.n == 0;
+    return host;
 }
 
 static int audit_seal(struct orch_attempt *a, struct orch_err *err)
@@ -198,30 +206,21 @@ static int audit_seal(struct orch_attempt *a, struct orch_err *err)
     return orch_audit_commit(a->run->audit, &w, err);
 }
 
-static int sync_home(const struct orch_attempt *a, const char *upper, struct orch_err *err)
-{
-    int r = orch_layer_sync(upper);
-
-    if (r == 0)
-        r = orch_fsync_dir(AT_FDCWD, a->home);
-    if (r == 0)
-        r = orch_fsync_dir(AT_FDCWD, a->dir);
-    return r < 0 ? orch_err_exit(err, ORCH_EXIT_STATE, -r, "the home of %s cannot be written to disk: %s",
-                                 a->name, strerror(-r))
-                 : 0;
-}
-
 /* The home goes on only if it can be pinned by a digest; it is never judged and never applied. */
 static int seal_home(struct orch_attempt *a, struct orch_err *err)
 {
     ORCH_AUTO_FREE char *upper = NULL;
     struct orch_err e = {0};
+    int r;
 
     if (!a->home)
         return 0;
     upper = orch_xasprintf("%s/upper", a->home);
     if (a->run->wf->home_keep && orch_layer_digest(upper, a->verdict.home_digest, &e) == 0)
-        return sync_home(a, upper, err);
+        return orch_attempt_durable(a, upper, err);
+    r = orch_err_host(&e, err);
+    if (r < 0)
+        return r;
     a->verdict.home_digest[0] = '\0';
     if (a->run->wf->home_keep)
         orch_progress_note(&a->run->progress, "note: the home of %s is not carried on: %s", a->name, e.msg);
@@ -283,26 +282,10 @@ static void drop_work(const struct orch_attempt *a)
     (void)orch_rm_rf(AT_FDCWD, scaffold);
 }
 
-/* Bytes first, then the names that lead to them: after a power loss the verdict must not outlive its layer.
- */
-static int sync_layer(struct orch_attempt *a, struct orch_err *err)
-{
-    int r = orch_layer_sync(a->upper);
-
-    if (r == 0)
-        r = orch_fsync_dir(AT_FDCWD, a->dir);
-    if (r == 0)
-        r = orch_fsync_dir(a->run->dir.fd, "layers");
-    if (r < 0)
-        return orch_err_exit(err, ORCH_EXIT_STATE, -r, "the layer of %s cannot be written to disk: %s",
-                             a->name, strerror(-r));
-    return 0;
-}
-
 static int judge_steps(struct judge *j, struct orch_err *err)
 {
     struct orch_attempt *a = j->a;
-    int r = sync_layer(a, err);
+    int r = orch_attempt_durable(a, a->upper, err);
 
     if (r < 0)
         return r;
@@ -314,9 +297,11 @@ static int judge_steps(struct judge *j, struct orch_err *err)
     r = audit_end(a, err);
     if (r < 0)
         return r;
-    open_views(j);
-    seal(j);
-    r = seal_home(a, err);
+    r = open_views(j, err);
+    if (r == 0)
+        r = seal(j, err);
+    if (r == 0)
+        r = seal_home(a, err);
     if (r == 0)
         r = audit_seal(a, err);
     if (r == 0)

@@ -142,7 +142,7 @@ static int judge_gate(struct judge *j, const struct orch_gate *g, const struct o
     struct orch_attempt *a = j->a;
     size_t first = a->verdict.n_gates;
     struct orch_gate_result res = {0};
-    int r = 0;
+    int r = 0, host;
 
     if (j->readable)
         orch_gate_eval(g, c, &res);
@@ -153,6 +153,9 @@ static int judge_gate(struct judge *j, const struct orch_gate *g, const struct o
         r = orch_audit_scope(a->run->audit, a->phase->name, a->n, NULL, err);
     }
     record_gate(a, &res, 0);
+    if (r == 0 && (host = orch_gate_host_errno(&res)) != 0)
+        r = orch_err_exit(err, ORCH_EXIT_STATE, host, "gate %s could not be evaluated: %s", g->name,
+                          strerror(host));
     orch_gate_result_fini(&res);
     for (size_t i = first; r == 0 && i < a->verdict.n_gates; i++)
         r = orch_gate_audit(a->run->audit, &a->verdict.gates[i], err);

@@ -227,7 +227,7 @@ int orch_preflight_host(const char *state, const char *workspace, struct orch_er
         return r;
     r = orch_sandbox_probe(state, workspace, err);
     if (r < 0 && err->exit_code == 0)
-        err->exit_code = ORCH_EXIT_UNENFORCEABLE;
+        err->exit_code = orch_errno_is_host(err->errnum) ? ORCH_EXIT_STATE : ORCH_EXIT_UNENFORCEABLE;
     if (r < 0 && err->exit_code == ORCH_EXIT_UNENFORCEABLE)
         orch_preflight_point(err);
     return r;

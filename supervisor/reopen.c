@@ -25,8 +25,11 @@ static int load_inputs(struct orch_run *r, struct orch_err *err)
                    strcmp(r->wf->digest, r->journal.state.workflow_digest) != 0))
         k = -EBADMSG;
     if (k < 0)
-        (void)orch_err_exit(err, ORCH_EXIT_CORRUPT, -k, "%s cannot be used: %s", ORCH_INPUTS_NAME,
-                            d.n ? d.v[0].msg : "it does not belong to this journal");
+        (void)orch_err_exit(err, orch_errno_is_host(-k) ? ORCH_EXIT_STATE : ORCH_EXIT_CORRUPT, -k,
+                            "%s cannot be used: %s", ORCH_INPUTS_NAME,
+                            d.n                      ? d.v[0].msg
+                            : orch_errno_is_host(-k) ? strerror(-k)
+                                                     : "it does not belong to this journal");
     orch_diags_fini(&d);
     return k;
 }

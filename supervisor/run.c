@@ -269,6 +269,8 @@ static int check_digest(const char *what, unsigned attempt, int k, const char *n
 {
     if (k == 0 && strcmp(now, want) == 0)
         return 0;
+    if (orch_err_host(cause, err) < 0) /* not read is not tampered with */
+        return -cause->errnum;
     return orch_err_exit(err, ORCH_EXIT_CORRUPT, EBADMSG,
                          "the sealed layer of %s.%u is not the one that was judged%s%s", what, attempt,
                          cause->msg[0] ? ": " : "", cause->msg);

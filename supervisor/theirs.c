@@ -121,12 +121,12 @@ static int read_list(struct orch_run *r, struct orch_theirs *t, struct orch_err 
     return 0;
 }
 
-static void take_out(struct orch_changes *c, const struct orch_strv *paths)
+void orch_theirs_take_out(const struct orch_theirs *t, struct orch_changes *c)
 {
     size_t n = 0;
 
     for (size_t i = 0; i < c->n; i++) {
-        if (!has(paths, c->v[i].path)) {
+        if (!has(&t->paths, c->v[i].path)) {
             c->v[n++] = c->v[i];
             continue;
         }
@@ -152,6 +152,6 @@ int orch_theirs_keep(struct orch_run *r, struct orch_changes *c, struct orch_the
         k = k < 0 ? k : write_list(r, ret, err);
     }
     if (k == 0)
-        take_out(c, &ret->paths);
+        orch_theirs_take_out(ret, c);
     return k;
 }

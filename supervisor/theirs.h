@@ -19,6 +19,7 @@ struct orch_theirs {
 /* Takes the kept paths out of c, when the option or the recorded intent asks for it; else leaves it alone. */
 int orch_theirs_keep(struct orch_run *r, struct orch_changes *c, struct orch_theirs *ret,
                      struct orch_err *err);
+void orch_theirs_take_out(const struct orch_theirs *t, struct orch_changes *c);
 void orch_theirs_fini(struct orch_theirs *t);
 
 #endif

@@ -13,10 +13,14 @@
 static bool over(const struct orch_plan *plan, const char *upper, bool if_unreadable)
 {
     uint64_t limit = plan->profile->limits.workspace, bytes = 0, entries = 0;
+    int r;
 
     if (!limit)
         return false;
-    return orch_layer_usage(upper, &bytes, &entries) < 0 ? if_unreadable : bytes > limit;
+    r = orch_layer_usage(upper, &bytes, &entries);
+    if (r < 0) /* that we are short of descriptors or memory says nothing about the layer */
+        return if_unreadable && !orch_errno_is_host(-r);
+    return bytes > limit;
 }
 
 bool orch_usage_over(const struct orch_plan *plan, const char *upper)

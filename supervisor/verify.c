@@ -238,8 +238,12 @@ static int verify_file(const struct orch_rundir *dir, const char *name, const ch
 {
     ORCH_AUTO_FD int fd = openat(dir->fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     char now[ORCH_HEX_SIZE] = "";
+    int64_t n = fd < 0 ? -errno : orch_sha256_fd(fd, KEPT_MAX, now);
 
-    if (fd < 0 || orch_sha256_fd(fd, KEPT_MAX, now) < 0 || strcmp(now, want) != 0)
+    if (n < 0 && orch_errno_is_host((int)-n))
+        return orch_err_exit(err, ORCH_EXIT_STATE, (int)-n, "%s: cannot be read: %s", name,
+                             strerror((int)-n));
+    if (n < 0 || strcmp(now, want) != 0)
         return orch_err_exit(err, ORCH_EXIT_CORRUPT, EBADMSG, "%s: not what the journal was bound to", name);
     if (ok)
         orch_buf_printf(ok, "ok  %s: sha256 %s\n", name, now);

@@ -1,12 +1,13 @@
 #!/bin/sh
-# Runs test suites as whoever calls it: suite.sh SUITE... with SUITE one of unit, cli, acceptance, redteam.
+# Runs test suites as whoever calls it: suite.sh SUITE... with SUITE one of unit, cli, acceptance, redteam, fault.
 #
 # Prints one line per test program (all of its output when it fails) and, last, "N passed, N failed, N skipped".
 # ORCH_BUILD             where the programs are, default build
 # ORCH_UNIT_FOLDERS      only these folders of tests/unit
 # ORCH_UNIT_SKIP         FOLDER/NAME of unit tests to leave out
 # ORCH_UNIT_WRAP         a command to run each unit test under
-# ORCH_TEST_TIMEOUT      seconds for one program, default 120 for unit tests, 900 for a bats file
+# ORCH_TEST_TIMEOUT      seconds for one program, default 120 for unit tests, 900 for a bats file,
+#                        3600 for the fault sweep
 # ORCH_MUST_WORK=1       skips because of something that tests/must-work lists are failures
 # ORCH_COUNTS            a file that receives "PASSED FAILED SKIPPED"
 set -eu
@@ -72,11 +73,18 @@ run_unit()
 
 run_bats()
 {
-    rc=0
-    timeout -k 5 "${ORCH_TEST_TIMEOUT:-900}" bats --tap "$1" >"$tmp/out" 2>&1 </dev/null || rc=$?
+    run_tap "$1" "${ORCH_TEST_TIMEOUT:-900}" bats --tap "$1"
+}
+
+# run_tap NAME SECONDS COMMAND...
+run_tap()
+{
+    name=$1 rc=0
+    shift
+    timeout -k 5 "$@" >"$tmp/out" 2>&1 </dev/null || rc=$?
     grep -E '^ok .* # skip' "$tmp/out" >"$tmp/skips" || :
     skips=$(count '^ok .* # skip')
-    tally "$1" "$rc" "$(($(count '^ok ') - skips))" "$(count '^not ok ')" "$skips"
+    tally "$name" "$rc" "$(($(count '^ok ') - skips))" "$(count '^not ok ')" "$skips"
 }
 
 unit_folders()
@@ -106,6 +114,7 @@ for suite in "$@"; do
             run_bats "$file"
         done
         ;;
+    fault) run_tap tests/fault/sweep.py "${ORCH_TEST_TIMEOUT:-3600}" tests/fault/sweep.py ;;
     *)
         echo "suite.sh: no suite '$suite'" >&2
         exit 2

@@ -366,13 +366,13 @@ static void unsafe_names_and_objects_are_found(void **state)
         hand_made(&fx, unsafe_cases[i].setup, unsafe_cases[i].upper);
         fx_view(&fx, &v);
         get_changes(&v, 1, &c);
-        orch_apply_unsafe(&v, &c, NULL, &found);
+        assert_int_equal(orch_apply_unsafe(&v, &c, NULL, &found), 0);
         if (found.n != (want ? 1u : 0u) || (want && strncmp(found.v[0], want, strlen(want)) != 0))
             fail_msg("case %zu: %s, got %zu: %s", i, want ? want : "safe", found.n,
                      found.n ? found.v[0] : "");
         orch_strv_fini(&found);
         orch_strv_add(&allow, "**");
-        orch_apply_unsafe(&v, &c, &allow, &found);
+        assert_int_equal(orch_apply_unsafe(&v, &c, &allow, &found), 0);
         assert_int_equal(found.n, 0);
         orch_strv_fini(&allow);
         orch_changes_fini(&c);
@@ -405,7 +405,7 @@ static void unsafe_deletion_and_capabilities_are_found(void **state)
         orch_strv_add(&found, "expected");
     fx_view(&fx, &v);
     get_changes(&v, 1, &c);
-    orch_apply_unsafe(&v, &c, NULL, &found);
+    assert_int_equal(orch_apply_unsafe(&v, &c, NULL, &found), 0);
     assert_true(found.n == 1 || found.n == 3);
     if (found.n == 3) {
         struct orch_err err = {0};
