@@ -195,8 +195,14 @@ fuzz:
 	@$(MAKE) --no-print-directory VARIANT=fuzz fuzz-bins
 	@tests/lib/fuzz.sh build/fuzz $(FUZZ_SECONDS)
 
-bench: all helpers
+# Links what it measures.
+$(OUT)/measure: tests/bench/measure.c $(call upto,all) Makefile
+	$(call say,TEST)
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -MF $@.d -MT $@ $(LINK) $(LDFLAGS) -o $@ $< $(call upto,all) $(LIBS)
+
+bench: all helpers $(OUT)/measure
 	@tests/bench/run
+	@tests/bench/cheap
 
 soak: all
 	@tests/lib/soak.sh $(SOAK_RUNS)
