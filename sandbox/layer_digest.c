@@ -288,8 +288,9 @@ int orch_layer_usage(const char *upper, uint64_t *ret_bytes, uint64_t *ret_entri
 }
 
 /*
- * A few entries are written one by one, so that what others have left to write on the same file system need not
- * be waited for. Each is a transaction and a flush of the disk, so many are written at once, with all else.
+ * A few entries are written one by one, so that what others have left to write on the same file system need
+ * not be waited for. Each is a transaction and a flush of the disk, so many are written at once, with all
+ * else.
  */
 #define SYNC_EACH 16
 

@@ -31,7 +31,8 @@ int orch_tree_open(int root, const char *path, int flags);
 /* The same for a plain file: O_RDONLY, never blocks, -EINVAL unless it is regular. */
 int orch_tree_open_file(int dirfd, const char *path);
 
-/* Names of a directory with d_type. The bytes stay where the kernel wrote them, in blocks that the list owns. */
+/* Names of a directory with d_type. The bytes stay where the kernel wrote them, in blocks that the list owns.
+ */
 struct orch_names {
     struct orch_name {
         const char *s;

@@ -56,8 +56,9 @@ static int stage_all(const struct orch_overlay_trees *o, int stage, struct orch_
         r = stage_tree(&o->layer, stage, "u");
         if (r < 0)
             return orch_fail_set(f, ORCH_STEP_OVERLAY, -r, o->layer.path);
-        /* volatile: neither an fsync of the agent's nor the unmount writes the host's whole file system back. A
-         * layer is made durable by its own files when it is sealed, and one that was not sealed is dropped. */
+        /* volatile: neither an fsync of the agent's nor the unmount writes the host's whole file system back.
+         * A layer is made durable by its own files when it is sealed, and one that was not sealed is dropped.
+         */
         orch_buf_str(options, ",upperdir=u/upper,workdir=u/work,volatile");
         return 0;
     }

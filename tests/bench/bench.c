@@ -3,9 +3,9 @@
  * its group.
  *
  * usage: bench ROUNDS JSON-FILE < cases
- * A case is a line "GROUP<TAB>NAME<TAB>COMMAND"; COMMAND is run by sh -c with its output thrown away. One that
- * begins with '@' measures itself and prints milliseconds. The first case of a group is its base. Interleaving lets a ratio hold when the machine's speed drifts. A
- * command that fails ends the bench.
+ * A case is a line "GROUP<TAB>NAME<TAB>COMMAND"; COMMAND is run by sh -c with its output thrown away. One
+ * that begins with '@' measures itself and prints milliseconds. The first case of a group is its base.
+ * Interleaving lets a ratio hold when the machine's speed drifts. A command that fails ends the bench.
  */
 #include <errno.h>
 #include <fcntl.h>

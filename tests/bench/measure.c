@@ -1,14 +1,14 @@
 /*
- * measure.c - one measurement of what a run does around its agents; prints milliseconds, for bench.c to collect.
+ * measure.c - one measurement of what a run does around its agents; prints milliseconds, for bench.c to
+ * collect.
  *
- * usage: measure tree DIR COUNT                     makes COUNT small files, 1000 a directory (prints nothing)
- *        measure fingerprint WORKSPACE              the fingerprint of a run's start
- *        measure conflict WORKSPACE                 the comparison before apply
- *        measure changes WORKSPACE LAYER            finding the changes of a layer with EDITS changed files
- *        measure checkpoint WORKSPACE LAYER         making such a layer, just written, durable and pinned
- *        measure start|end|sweep ORCH STATE WORKSPACE WORKFLOW
- *                                                   see phases below; the median over the run's attempts
- *        measure time PREPARE COMMAND               COMMAND alone, by sh -c; PREPARE may be ""
+ * usage: measure tree DIR COUNT                     makes COUNT small files, 1000 a directory (prints
+ * nothing) measure fingerprint WORKSPACE              the fingerprint of a run's start measure conflict
+ * WORKSPACE                 the comparison before apply measure changes WORKSPACE LAYER            finding
+ * the changes of a layer with EDITS changed files measure checkpoint WORKSPACE LAYER         making such a
+ * layer, just written, durable and pinned measure start|end|sweep ORCH STATE WORKSPACE WORKFLOW see phases
+ * below; the median over the run's attempts measure time PREPARE COMMAND               COMMAND alone, by sh
+ * -c; PREPARE may be ""
  *
  * Inside one process, because starting one costs more than some of what is measured.
  */
@@ -329,9 +329,15 @@ static const struct verb {
     int args;
     int (*run)(char **v); /* NULL: phases */
 } verbs[] = {
-    {"tree", 2, make_tree},        {"fingerprint", 1, fingerprint}, {"conflict", 1, conflict},
-    {"changes", 2, changes},       {"checkpoint", 2, checkpoint},   {"time", 2, time_command},
-    {"start", 4, NULL},            {"end", 4, NULL},                {"sweep", 4, NULL},
+    {"tree", 2, make_tree},
+    {"fingerprint", 1, fingerprint},
+    {"conflict", 1, conflict},
+    {"changes", 2, changes},
+    {"checkpoint", 2, checkpoint},
+    {"time", 2, time_command},
+    {"start", 4, NULL},
+    {"end", 4, NULL},
+    {"sweep", 4, NULL},
 };
 
 int main(int argc, char **argv)

@@ -1,9 +1,11 @@
 /*
- * bench_agent.c - the agent of the bench: prints when it began and when it ended, and in between does one thing.
+ * bench_agent.c - the agent of the bench: prints when it began and when it ended, and in between does one
+ * thing.
  *
  * usage: bench_agent nothing | stat | make COUNT | edit COUNT
  * stat looks at every file beneath the working directory, make creates COUNT empty files in it, edit rewrites
- * the first COUNT directories' file "0". It prints "first NS" and "last NS" (CLOCK_REALTIME, as the logs have).
+ * the first COUNT directories' file "0". It prints "first NS" and "last NS" (CLOCK_REALTIME, as the logs
+ * have).
  */
 #include <fcntl.h>
 #include <ftw.h>
