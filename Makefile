@@ -80,7 +80,7 @@ HELPER_BINS := $(patsubst tests/helpers/%.c,$(OUT)/helpers/%,$(sort $(wildcard t
 FUZZ_BINS   := $(patsubst tests/fuzz/%.c,$(OUT)/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 TESTLIB     := $(patsubst tests/lib/%.c,$(B)/tests/lib/%.o,$(sort $(wildcard tests/lib/*.c)))
 DEPFILES    := $(ALL_OBJS:.o=.d) $(B)/supervisor/main.d $(TESTLIB:.o=.d) $(addsuffix .d,$(UNIT_BINS) $(HELPER_BINS)) \
-               $(addsuffix .d,$(FUZZ_BINS)) build/llm.d
+               $(addsuffix .d,$(FUZZ_BINS)) $(OUT)/measure.d build/llm.d
 
 .DELETE_ON_ERROR:
 .PHONY: all help lib unit-bins helpers fuzz-bins check unit asan valgrind tidy cppcheck shellcheck format format-check \
