@@ -11,6 +11,7 @@
 
 #include "policy/workflow.h"
 #include "sandbox/sandbox.h"
+#include "sandbox/unmount.h"
 #include "supervisor/apply.h"
 #include "supervisor/audit.h"
 #include "supervisor/journal.h"
@@ -39,10 +40,11 @@ struct orch_run {
         secrets; /* values that any phase gets by pass_env: written nowhere, whoever prints them */
     uid_t uid;   /* the agents' */
     gid_t gid;
-    uint64_t session_ms;      /* monotonic start of this process's part */
-    uint64_t spent_before_ms; /* of earlier parts */
-    uint64_t denials;         /* of all agents so far, quiet ones not counted */
-    struct orch_print print;  /* the fingerprint being taken */
+    uint64_t session_ms;           /* monotonic start of this process's part */
+    uint64_t spent_before_ms;      /* of earlier parts */
+    uint64_t denials;              /* of all agents so far, quiet ones not counted */
+    struct orch_print print;       /* the fingerprint being taken */
+    struct orch_unmounts unmounts; /* views of dead agents */
 };
 
 void orch_run_init(struct orch_run *r, const struct orch_options *opt);
