@@ -165,8 +165,8 @@ int plan_add_command(struct orch_plan *p, const struct orch_plan_args *a, struct
             p->program = orch_xstrdup(absolute);
     }
     first = d->n;
-    r = orch_tools_resolve(p->profile, p->program ? NULL : (absolute ? absolute : command), &p->closure,
-                           p->program ? NULL : &p->program, d);
+    r = orch_tools_resolve_cached(p->profile, p->program ? NULL : (absolute ? absolute : command),
+                                  a->closures, &p->closure, p->program ? NULL : &p->program, d);
     if (r < 0) {
         place_command_errors(d, first, a);
         return r;

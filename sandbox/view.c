@@ -129,7 +129,9 @@ static int open_source(const struct orch_tree *t, const char *path)
     return fd < 0 ? -errno : fd;
 }
 
-static int bind_path(int root, const struct orch_tree *t, const char *path, bool directory, uint64_t attrs)
+/* name: where it goes, beneath base. */
+static int bind_named(int base, const char *name, const struct orch_tree *t, const char *path, bool directory,
+                      uint64_t attrs)
 {
     ORCH_AUTO_FD int tree = open_source(t, path);
     int r;
@@ -137,8 +139,41 @@ static int bind_path(int root, const struct orch_tree *t, const char *path, bool
     if (tree < 0)
         return tree;
     r = orch_view_set_attr(tree, attrs, AT_RECURSIVE);
-    return r < 0 ? r : orch_view_attach(tree, root, path, !directory);
+    return r < 0 ? r : orch_view_attach(tree, base, name, !directory);
 }
+
+static int bind_path(int root, const struct orch_tree *t, const char *path, bool directory, uint64_t attrs)
+{
+    return bind_named(root, path, t, path, directory, attrs);
+}
+
+/* A directory of the view that many paths in a row lie in: walked to once. */
+struct parent {
+    char *path;
+    int fd;
+};
+
+static void parent_fini(struct parent *p)
+{
+    free(p->path);
+    orch_close_fdp(&p->fd);
+}
+
+static int enter_parent(int root, const char *path, struct parent *p)
+{
+    ORCH_AUTO_FREE char *dir = orch_path_normalize(path, "..");
+
+    if (p->path && strcmp(p->path, dir) == 0)
+        return 0;
+    parent_fini(p);
+    p->path = NULL;
+    p->fd = orch_view_target(root, dir, false);
+    if (p->fd < 0)
+        return p->fd;
+    p->path = ORCH_TAKE_PTR(dir);
+    return 0;
+}
+
 
 /* Executable mounts are only those of the closure, unless the profile says "tools": "*" (kernel notes,
  * T-EX-02). */
@@ -234,8 +269,9 @@ static int attach_place(struct orch_start *s, int root, size_t i, struct orch_fa
 static int attach_closure(struct orch_start *s, int root, struct orch_fail *f)
 {
     const struct orch_closure *c = &s->plan->closure;
+    ORCH_AUTO(parent_fini) struct parent in = {.fd = -1};
 
-    for (size_t i = 0; i < c->n; i++) {
+    for (size_t i = 0; i < c->n; i++) { /* sorted by path */
         const struct orch_closure_entry *e = &c->v[i];
         bool directory = e->kind == ORCH_CLOSURE_DIR || e->kind == ORCH_CLOSURE_DATA_DIR;
         uint64_t attrs = BASE_ATTRS;
@@ -250,7 +286,9 @@ static int attach_closure(struct orch_start *s, int root, struct orch_fail *f)
                 continue;
             directory = stat(e->path, &st) == 0 && S_ISDIR(st.st_mode);
         }
-        r = bind_path(root, &s->closure_binds[i], e->path, directory, attrs);
+        r = enter_parent(root, e->path, &in);
+        if (r == 0)
+            r = bind_named(in.fd, strrchr(e->path, '/'), &s->closure_binds[i], e->path, directory, attrs);
         if (r < 0)
             return orch_fail_set(f, ORCH_STEP_BIND, -r, e->path);
     }

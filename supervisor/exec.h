@@ -19,6 +19,7 @@ struct orch_exec {
     char *state, *workspace, *cwd;
     struct orch_profile *profile;
     struct orch_plan *plan;
+    struct orch_closure_cache *closures;
     struct orch_strv command;
     struct orch_audit *audit;
     struct orch_signals signals;

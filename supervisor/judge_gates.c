@@ -197,6 +197,7 @@ int orch_judge_gates(struct judge *j, struct orch_err *err)
         .denials = a->counts,
         .scratch_dir = scratch,
         .workflow_dir = a->run->wf->dir,
+        .closures = a->run->closures,
         .uid = a->run->uid,
         .gid = a->run->gid,
         .ctx = j,
