@@ -160,9 +160,23 @@ static void check_values(const struct within *c)
     check_value(c, in->audit_level < out->audit_level, "audit.level", " watches less");
 }
 
+/* Could anything be created in the workspace, wherever it lies? */
+static bool writes(const struct orch_profile *p)
+{
+    for (size_t i = 0; i < p->n_fs; i++) {
+        const struct orch_fs_rule *r = &p->fs[i];
+        bool own = strncmp(r->path, "${home}", 7) == 0 || strncmp(r->path, "${tmp}", 6) == 0;
+        if (r->access >= ORCH_ACCESS_RW && !own)
+            return true;
+    }
+    return false;
+}
+
 static void check_create(const struct within *c)
 {
     static const char *const kinds[] = {"file", "directory", "symlink"};
+    if (!writes(c->inner))
+        return;
     for (size_t i = 0; i < ORCH_NELEM(kinds); i++) {
         if ((c->inner->create & ~c->outer->create & (1u << i)) == 0)
             continue;

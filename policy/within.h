@@ -10,7 +10,7 @@
  *                   have are considered, so ${workspace}/x and /srv/x may be the same path. A path is taken
  *                   for a directory. `required` permits nothing and has no order.
  *   tools           A subset by name, each with the same path and no further `with`; "*" is above every list.
- *   create          A subset.
+ *   create          A subset, where a rule gives write at all.
  *   syscalls        For every number and all registers: what is permitted here is permitted there, and what
  *                   is killed there is killed here. kill < errno < permitted; which errno has no order.
  *   network.mode    none < loopback.

@@ -268,7 +268,8 @@ static const struct pair beyond[] = {
      RULE("\"syscalls\": [\"mkdir\"], \"action\": \"errno\""), "'mkdir' is not killed for"},
     {DOC("\"syscalls\": {\"allow\": [\"read\"]}"), EMPTY, "syscalls.allow: 'write'"},
     {DOC("\"audit\": {\"level\": \"paths\"}"), EMPTY, "audit.level"},
-    {DOC("\"create\": [\"file\"]"), EMPTY, "create: 'directory'"},
+    {FS("{\"path\": \"${workspace}\", \"access\": \"rw\"}], \"create\": [\"file\""),
+     FS("{\"path\": \"${workspace}\", \"access\": \"rw\"}"), "create: 'directory'"},
 };
 
 static const struct pair below[] = {
@@ -284,6 +285,7 @@ static const struct pair below[] = {
     {FS("{\"path\": \"${workspace}\", \"access\": \"rw\"}, {\"path\": \"${workspace}/**/.git\", \"access\": "
         "\"ro\"}"),
      FS("{\"path\": \"${workspace}/src\", \"access\": \"ro\"}"), NULL},
+    {DOC("\"create\": [\"file\"]"), EMPTY, NULL}, /* which writes nothing */
     {EMPTY, DOC("\"limits\": {\"pids\": 5}, \"create\": [], \"audit\": {\"level\": \"paths\"}"), NULL},
     {RULE("\"syscalls\": [\"mkdir\"], \"action\": \"errno\""),
      RULE("\"syscalls\": [\"mkdir\"], \"action\": \"kill_process\""), NULL},
