@@ -80,7 +80,15 @@ struct orch_env_pair {
     char *name, *value;
 };
 
+/* Where a key of the effective profile is written. */
+struct orch_key_place {
+    char *key; /* "tools", "limits.memory", "env.set/HOME", "syscalls.allow/@agent-base"; a rule's origin */
+    char *file, *pointer;
+    unsigned line, col;
+};
+
 struct orch_profile {
+    unsigned holders; /* beside the first one: orch_profile_hold */
     char *name;
     char *file;               /* path as given, or the built-in's name */
     char *digest;             /* SHA-256 over the documents it is made of, root parent first, as loaded */
@@ -103,6 +111,8 @@ struct orch_profile {
     size_t n_env_set;
     enum orch_audit_level audit_level; /* default OPENS */
     unsigned create;                   /* ORCH_CREATE_* bits */
+    struct orch_key_place *places;     /* private: orch_profile_place */
+    size_t n_places;
 };
 
 /*
@@ -115,8 +125,13 @@ int orch_profile_load(const char *ref, const char *base_dir, struct orch_profile
 /* Recreates one from its kept sources (root parent first), for resume. */
 int orch_profile_from_sources(const struct orch_strv *sources, const char *name, struct orch_profile **ret,
                               struct orch_diags *d);
+/* One more owner of an immutable profile: the last orch_profile_free frees it. Returns p. */
+struct orch_profile *orch_profile_hold(struct orch_profile *p);
 void orch_profile_free(struct orch_profile *p);
 void orch_profile_freep(struct orch_profile **p);
+
+/* Where the effective value of the key comes from; NULL if no document gives it, so that it is a default. */
+const struct orch_key_place *orch_profile_place(const struct orch_profile *p, const char *key);
 
 /* Names of the built-ins, NULL-terminated, and the JSON text of one (NULL if there is none of that name). */
 extern const char *const orch_builtin_names[];

@@ -68,6 +68,7 @@ void orch_prof_fini(struct orch_profile *p)
     free(p->fs);
     free_rules(p);
     free_env(p);
+    orch_prof_places_fini(p);
     orch_strv_fini(&p->sources);
     orch_strv_fini(&p->sc_allow);
     orch_strv_fini(&p->env_pass);
@@ -285,5 +286,6 @@ struct orch_profile *orch_prof_compose(const struct orch_profile *parent, const 
     merge_rules(eff, parent);
     merge_env(eff, parent);
     merge_env(eff, own);
+    orch_prof_add_places(eff, parent, doc);
     return eff;
 }

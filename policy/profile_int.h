@@ -4,7 +4,7 @@
  *
  * One document is parsed into a struct orch_prof_doc: `own` holds only what the document itself says (0 and
  * empty where it says nothing; lists keep the element "@parent"). orch_prof_compose() lays `own` over the
- * parent's effective profile and orch_prof_check_narrow() then compares the two effective profiles. The JSON
+ * parent's effective profile and orch_profile_within() (within.h) then compares the two effective profiles. The JSON
  * stays loaded until the end, because composition asks it which keys were given and the checks report at its
  * nodes.
  */
@@ -36,12 +36,14 @@ void orch_prof_doc_fini(struct orch_prof_doc *doc);
 struct orch_profile *orch_prof_defaults(void);
 /* New effective profile: doc over parent. */
 struct orch_profile *orch_prof_compose(const struct orch_profile *parent, const struct orch_prof_doc *doc);
-/* Reports every key of doc by which eff permits what parent does not. */
-void orch_prof_check_narrow(const struct orch_profile *parent, const struct orch_prof_doc *doc,
-                            const struct orch_profile *eff, struct orch_diags *d);
 /* Checks that only make sense on the composed profile; reported in doc, the last of the chain. */
 void orch_prof_check_whole(const struct orch_profile *eff, const struct orch_prof_doc *doc,
                            struct orch_diags *d);
+
+/* Gives eff the places of the parent's keys and, over them, of the document's. */
+void orch_prof_add_places(struct orch_profile *eff, const struct orch_profile *parent,
+                          const struct orch_prof_doc *doc);
+void orch_prof_places_fini(struct orch_profile *p);
 
 /* Sections with files of their own. base is the struct orch_prof_doc. */
 void orch_prof_read_filesystem(const struct orch_rd *rd, const cJSON *node, void *base);

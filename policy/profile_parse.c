@@ -333,7 +333,10 @@ static void read_create(const struct orch_rd *rd, const cJSON *node, void *base)
         unsigned kind = 0;
         if (!orch_rd_enum(rd, item, kinds, NULL, &kind))
             continue;
-        if (kind == 3)
+        bool seen = kind == 3 ? doc->create_parent : (doc->own.create & (1u << kind)) != 0;
+        if (seen)
+            orch_json_error(rd->doc, item, rd->d, "'%s' is given twice", kinds[kind]);
+        else if (kind == 3)
             doc->create_parent = true;
         else
             doc->own.create |= 1u << kind;

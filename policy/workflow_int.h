@@ -28,11 +28,20 @@ struct orch_wf_ctx {
     const char *folder;      /* the workflow's folder as given, for names in diagnostics */
     int dirfd;               /* the same, open; -1 on import: then nothing is read from files */
     struct orch_strv failed; /* references already reported as unusable */
+    struct orch_wf_loaded {
+        char *ref;
+        struct orch_profile *p;
+    } *loaded; /* profiles that are usable: composed, and within the ceiling, once */
+    size_t n_loaded;
+    const struct orch_profile *ceiling; /* borrowed, or NULL */
 };
 
 /* The list kept under the key; NULL if there is none and `create` is false. */
 struct orch_strv *orch_wf_inputs_at(struct orch_wf_inputs *in, const char *key, bool create);
 void orch_wf_inputs_free(struct orch_wf_inputs *in);
+
+/* Frees what the context came to hold, not the inputs. */
+void orch_wf_ctx_fini(struct orch_wf_ctx *ctx);
 
 /* Text of the prompt file or the profile that `node` names. NULL with a diagnostic (or an earlier one) at the
  * node. */

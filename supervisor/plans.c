@@ -194,6 +194,11 @@ void orch_preflight_describe(const struct orch_run *r, struct orch_buf *out)
     orch_buf_printf(out, " sha256 %s\nworkspace ", r->wf->digest);
     orch_escape_term(out, r->workspace, strlen(r->workspace));
     orch_buf_char(out, '\n');
+    if (r->wf->ceiling) {
+        orch_buf_str(out, "ceiling ");
+        orch_escape_term(out, r->wf->ceiling->name, strlen(r->wf->ceiling->name));
+        orch_buf_printf(out, " sha256 %s\n", r->wf->ceiling->digest);
+    }
     for (size_t i = 0; i < r->wf->n_phases; i++) {
         const struct orch_phase *p = &r->wf->phases[i];
 
