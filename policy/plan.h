@@ -55,6 +55,8 @@ struct orch_plan_args {
     const char *phase;                  /* for ${phase}; "exec" for exec, the gate's name for gates */
     const char *base_dir;               /* folder that a command[0] with a slash is relative to */
     const struct orch_strv *command;    /* not yet expanded */
+    const char *inside; /* the program is the sandbox's own, at this path of the view: not looked for on the
+                           host, and no tool; NULL = command[0] says */
     struct orch_closure_cache *closures; /* of earlier plans, added to; NULL: everything is found anew */
     const char *where_file,
         *where_pointer; /* the document and place that name the command, for diagnostics; may be NULL */
@@ -131,6 +133,15 @@ struct orch_decision {
 /* path: absolute, normal form, as the sandbox sees it (symlinks already resolved). */
 void orch_plan_decide(const struct orch_plan *p, const char *path, enum orch_request what,
                       struct orch_decision *ret);
+/*
+ * The same for connecting to an AF_INET or AF_INET6 address. Returns the errno that the caller gets: 0 =
+ * permitted, otherwise what the empty namespace gives.
+ */
+struct sockaddr_storage;
+int orch_plan_decide_inet(const struct orch_plan *p, const struct sockaddr_storage *a,
+                          struct orch_decision *ret);
+/* "192.0.2.1:80", "[::1]:80"; ret of 64 bytes is enough. */
+void orch_inet_text(const struct sockaddr_storage *a, char *ret, size_t size);
 /* The place that covers path (longest prefix), or NULL. */
 const struct orch_place *orch_plan_place(const struct orch_plan *p, const char *path);
 /* A rule strictly beneath path takes write away (so path must not be renamed): that place, or NULL. */

@@ -159,7 +159,9 @@ int plan_add_command(struct orch_plan *p, const struct orch_plan_args *a, struct
         orch_diags_add(d, p->profile->file, 0, 0, NULL, "the command is empty");
         return -EINVAL;
     }
-    if (strchr(command, '/')) {
+    if (a->inside) {
+        p->program = orch_xstrdup(a->inside);
+    } else if (strchr(command, '/')) {
         absolute = orch_path_normalize(a->base_dir ? a->base_dir : "/", command);
         if (is_workspace_program(p, absolute) && strncmp(a->command->v[0], "${workspace}", 12) == 0)
             p->program = orch_xstrdup(absolute);

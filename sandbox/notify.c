@@ -332,31 +332,18 @@ static void judge_exec(struct judged *j)
         report_exec(j);
 }
 
-static bool is_loopback(const struct sockaddr_storage *a)
-{
-    const struct sockaddr_in *in = (const void *)a;
-    const struct sockaddr_in6 *in6 = (const void *)a;
-
-    if (a->ss_family == AF_INET)
-        return (ntohl(in->sin_addr.s_addr) >> 24) == 127 || in->sin_addr.s_addr == 0;
-    return IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr) || IN6_IS_ADDR_UNSPECIFIED(&in6->sin6_addr) ||
-           (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr) && in6->sin6_addr.s6_addr[12] == 127);
-}
-
 static void judge_inet(struct judged *j, const struct sockaddr_storage *a)
 {
-    const struct sockaddr_in *in = (const void *)a;
-    const struct sockaddr_in6 *in6 = (const void *)a;
-    char host[INET6_ADDRSTRLEN] = "";
-    bool v4 = a->ss_family == AF_INET;
+    struct orch_decision dec;
+    int errnum;
 
-    if (j->call->kind == ORCH_CALL_BIND ||
-        (j->n->plan->profile->network == ORCH_NET_LOOPBACK && is_loopback(a)))
+    if (j->call->kind == ORCH_CALL_BIND)
         return;
-    (void)inet_ntop(a->ss_family, v4 ? (const void *)&in->sin_addr : &in6->sin6_addr, host, sizeof(host));
-    (void)snprintf(j->address, sizeof(j->address), v4 ? "%s:%u" : "[%s]:%u", host,
-                   ntohs(v4 ? in->sin_port : in6->sin6_port));
-    deny(j, ORCH_CLASS_NETWORK, ENETUNREACH, "profile#/network"); /* what the empty namespace gives */
+    errnum = orch_plan_decide_inet(j->n->plan, a, &dec);
+    if (errnum == 0)
+        return;
+    orch_inet_text(a, j->address, sizeof(j->address));
+    deny(j, ORCH_CLASS_NETWORK, errnum, dec.rule);
     j->d.path = j->address;
     j->d.access = "connect";
 }
@@ -503,9 +490,13 @@ static bool exists_on_host(const char *path)
 
 static enum orch_next record(struct judged *j, char *exe, char *comm, pid_t tgid)
 {
+    uint64_t args[6];
+
     if (!j->denial || (j->host_lookup && !exists_on_host(j->d.path)) || !j->n->hooks->on_denial)
         return ORCH_GO_ON;
     j->d.nr = j->req->data.nr;
+    memcpy(args, j->req->data.args, sizeof(args));
+    j->d.args = args;
     j->d.syscall = j->req->data.arch == 0xc000003e ? orch_syscall_name(j->d.nr) : NULL;
     j->d.pid = tgid;
     j->d.exe = exe;

@@ -51,6 +51,7 @@ struct orch_denial { /* everything borrowed for the time of the call */
     enum orch_denial_class class;
     int nr; /* system call number, -1 for control */
     const char *syscall;
+    const uint64_t *args; /* the six registers of the call, NULL for control */
     const char *path,
         *path2;         /* as the sandbox sees them, bytes; NULL if none. For network: the address as text */
     const char *access; /* "read" "write" "create" "delete" "exec" "connect" "look", or NULL */
