@@ -124,6 +124,9 @@ enum orch_verdict {
  * told. */
 #define ORCH_RULE_ABSENT "sandbox#/not-in-view"
 
+/* The rule of what `create` does not let through. */
+#define ORCH_RULE_CREATE "profile#/create"
+
 struct orch_decision {
     enum orch_verdict verdict;
     bool quiet;
@@ -146,6 +149,9 @@ void orch_inet_text(const struct sockaddr_storage *a, char *ret, size_t size);
 const struct orch_place *orch_plan_place(const struct orch_plan *p, const char *path);
 /* A rule strictly beneath path takes write away (so path must not be renamed): that place, or NULL. */
 const struct orch_place *orch_plan_narrower_beneath(const struct orch_plan *p, const char *path);
+/* May something of this kind be made there ('f', 'd', 'l'; any other kind may not)? The seal check lets only
+ * certain kinds through in the workspace. */
+bool orch_plan_may_be(const struct orch_plan *p, const char *path, char kind);
 /* True if the path is a directory that exists only because something visible lies beneath it. */
 bool orch_plan_is_scaffold(const struct orch_plan *p, const char *path);
 const char *orch_request_name(enum orch_request r); /* "read" "write" ... */

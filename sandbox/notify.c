@@ -175,17 +175,9 @@ static bool judge_existing(struct judged *j, const struct orch_path *p, enum orc
 /* The seal check lets only certain kinds through; saying so at once spares the agent a lost attempt. */
 static bool judge_kind(struct judged *j, const struct orch_path *p, char kind)
 {
-    const struct orch_place *place = orch_plan_place(j->n->plan, p->path);
-    unsigned create = j->n->plan->profile->create;
-    bool ok;
-
-    if (!place || (place->kind != ORCH_PLACE_WORKSPACE && place->kind != ORCH_PLACE_WSRULE))
+    if (orch_plan_may_be(j->n->plan, p->path, kind))
         return false;
-    ok = (kind == 'f' && (create & ORCH_CREATE_FILE)) || (kind == 'd' && (create & ORCH_CREATE_DIRECTORY)) ||
-         (kind == 'l' && (create & ORCH_CREATE_SYMLINK));
-    if (ok)
-        return false;
-    deny(j, ORCH_CLASS_FILESYSTEM, EACCES, "profile#/create");
+    deny(j, ORCH_CLASS_FILESYSTEM, EACCES, ORCH_RULE_CREATE);
     j->d.path = p->path;
     j->d.access = "create";
     return true;
