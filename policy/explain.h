@@ -68,6 +68,8 @@ bool orch_explained_same(const struct orch_explained *a, const struct orch_expla
 
 struct orch_alternative {
     char *text; /* "argument 1 is TIOCSTI"; NULL = every other value */
+    int index;  /* the argument, if the text is of one value of one argument; else -1 */
+    uint64_t value;
     struct orch_explained answer;
 };
 

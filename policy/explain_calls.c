@@ -130,13 +130,21 @@ static void add(struct sweep *w, char *text, const struct orch_explained *answer
     struct orch_alternatives *a = w->ret;
 
     a->v = orch_xreallocarray(a->v, a->n + 1, sizeof(*a->v));
-    a->v[a->n++] = (struct orch_alternative){.text = text, .answer = *answer};
+    a->v[a->n++] = (struct orch_alternative){.text = text, .index = -1, .answer = *answer};
 }
 
 static bool has_text(const struct sweep *w, const char *text)
 {
     for (size_t i = 0; i < w->ret->n; i++)
         if (w->ret->v[i].text && strcmp(w->ret->v[i].text, text) == 0)
+            return true;
+    return false;
+}
+
+static bool has_value(const struct sweep *w, unsigned index, uint64_t value)
+{
+    for (size_t i = 0; i < w->ret->n; i++)
+        if (w->ret->v[i].index == (int)index && w->ret->v[i].value == value)
             return true;
     return false;
 }
@@ -148,6 +156,8 @@ static void try_value(struct sweep *w, unsigned index, uint64_t value, const cha
     struct orch_explained e;
     char *text;
 
+    if (!name && has_value(w, index, value))
+        return;
     w->args[index] = value;
     orch_explain_call(w->plan, w->nr, w->args, &e);
     w->args[index] = kept;
@@ -161,6 +171,8 @@ static void try_value(struct sweep *w, unsigned index, uint64_t value, const cha
     }
     w->ret->depends |= 1u << index;
     add(w, text, &e);
+    w->ret->v[w->ret->n - 1].index = (int)index;
+    w->ret->v[w->ret->n - 1].value = value;
 }
 
 static void try_names(struct sweep *w, const char *names, unsigned index)
@@ -295,8 +307,7 @@ char *orch_explain_advice_call(const struct orch_explained *e)
         e->says == ORCH_SAYS_FAKED)
         return NULL;
     if (strncmp(e->rule, "builtin#/", 9) == 0)
-        return strcmp(name, "socket") == 0 ? orch_xstrdup("\"syscalls\": {\"allow\": [\"@network-client\"]}")
-                                           : NULL;
+        return NULL;
     if (strstr(e->rule, "#/syscalls/rules"))
         return orch_xasprintf("change or remove the rule %s", e->rule);
     return orch_xasprintf("\"syscalls\": {\"allow\": [\"%s\"]}", name);
@@ -310,6 +321,8 @@ char *orch_explain_advice(const struct orch_plan *p, enum orch_act act, const st
     (void)p;
     if (e->says == ORCH_SAYS_PERMITTED)
         return NULL;
+    if (act == ORCH_ACT_CONNECT && e->nr >= 0 && strncmp(e->rule, "builtin#/", 9) == 0)
+        return orch_xstrdup("\"syscalls\": {\"allow\": [\"@network-client\"]}");
     if (e->nr >= 0)
         return orch_explain_advice_call(e);
     if (!e->path)
