@@ -256,14 +256,24 @@ static void compare_value(struct diffing *x, const char *section, int wide_a, in
                  orch_xasprintf("%s in A, %s in B", names[wide_a], names[wide_b]));
 }
 
+/* The kinds that may really be made: none where nothing in the workspace is writable. */
+static unsigned creates(const struct orch_profile *p)
+{
+    for (size_t i = 0; i < p->n_fs; i++)
+        if (!p->fs[i].anywhere && !p->fs[i].scratch && covers(WORKSPACE, p->fs[i].path) &&
+            (bits(p->fs[i].access) & CAN_WRITE))
+            return p->create;
+    return 0;
+}
+
 static void compare_create(struct diffing *x)
 {
     static const char *const names[] = {"file", "directory", "symlink"};
+    unsigned a = creates(x->a), b = creates(x->b);
 
     for (unsigned i = 0; i < ORCH_NELEM(names); i++)
-        if ((x->a->create ^ x->b->create) & (1u << i))
-            diff_add(x, x->a->create & (1u << i) ? ORCH_ONLY_A : ORCH_ONLY_B, "create",
-                     orch_xstrdup(names[i]));
+        if ((a ^ b) & (1u << i))
+            diff_add(x, a & (1u << i) ? ORCH_ONLY_A : ORCH_ONLY_B, "create", orch_xstrdup(names[i]));
 }
 
 static const char *set_value(const struct orch_profile *p, const char *name)

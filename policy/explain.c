@@ -279,6 +279,26 @@ static void decide_act(const struct orch_plan *p, enum orch_act act, struct orch
     }
 }
 
+static bool wants_something(enum orch_act act)
+{
+    return act == ORCH_ACT_LOOK || act == ORCH_ACT_READ || act == ORCH_ACT_DELETE || act == ORCH_ACT_EXEC ||
+           act == ORCH_ACT_CONNECT;
+}
+
+/*
+ * As in the notification loop: what is refused where nothing is gets the kernel's ENOENT. In the sandbox's own
+ * places the host's files are never there, also where the path is one of the host.
+ */
+static void nothing_there(const struct orch_plan *p, struct orch_explained *ret)
+{
+    if (ret->says == ORCH_SAYS_REFUSED && ret->errnum == EACCES)
+        ret->errnum = ENOENT;
+    if (ret->says != ORCH_SAYS_PERMITTED || of_host(p, ret->path))
+        return;
+    ret->says = ORCH_SAYS_ABSENT;
+    ret->errnum = ENOENT;
+}
+
 void orch_explain_path(const struct orch_plan *p, enum orch_act act, const char *path,
                        struct orch_explained *ret)
 {
@@ -303,6 +323,8 @@ void orch_explain_path(const struct orch_plan *p, enum orch_act act, const char 
     ret->there = is_there(p, ret->path);
     ret->nr = -1;
     decide_act(p, act, ret);
+    if (!ret->there && wants_something(act))
+        nothing_there(p, ret);
 }
 
 void orch_explain_inet(const struct orch_plan *p, const struct sockaddr_storage *a,

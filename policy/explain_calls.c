@@ -213,6 +213,13 @@ static bool rule_names(const struct orch_syscall_rule *r, int nr)
     return false;
 }
 
+/* An equality of 32 bits comes as one under a mask. */
+static bool is_equality(const struct orch_arg_cond *c)
+{
+    return c->op == ORCH_OP_EQ ||
+           (c->op == ORCH_OP_MASKED_EQ && (c->mask == UINT32_MAX || c->mask == UINT64_MAX));
+}
+
 /* Registers that fulfil all conditions of the rule, and the words for them. False: a given argument does not.
  */
 static bool witness(struct sweep *w, const struct orch_syscall_rule *r, struct orch_buf *text,
@@ -225,7 +232,7 @@ static bool witness(struct sweep *w, const struct orch_syscall_rule *r, struct o
         orch_buf_printf(text, "%sargument %u ", i ? " and " : "", c->index);
         if (c->op == ORCH_OP_NE)
             orch_buf_printf(text, "is not 0x%" PRIx64, c->value);
-        else if (c->op == ORCH_OP_MASKED_EQ)
+        else if (!is_equality(c))
             orch_buf_printf(text, "has 0x%" PRIx64 " under mask 0x%" PRIx64, c->value, c->mask);
         else
             orch_buf_printf(text, "is 0x%" PRIx64, c->value);
@@ -246,6 +253,11 @@ static void try_rule(struct sweep *w, const struct orch_syscall_rule *r)
     unsigned bits = 0;
     bool fits;
 
+    if (r->n_args == 1 && is_equality(&r->args[0])) {
+        if (r->args[0].index >= w->n_given)
+            try_value(w, r->args[0].index, r->args[0].value, NULL);
+        return;
+    }
     memcpy(kept, w->args, sizeof(kept));
     fits = witness(w, r, &text, &bits);
     orch_explain_call(w->plan, w->nr, w->args, &e);

@@ -153,15 +153,19 @@ static void put_why_path(struct explaining *x, enum orch_act act, const struct o
         orch_buf_str(&x->out, "  why:  a rule hides it, so it is as if it were not there; trying is a denial\n");
         return;
     case ORCH_SAYS_ABSENT:
+        if (strcmp(e->rule, ORCH_RULE_ABSENT) != 0) {
+            orch_buf_str(&x->out, "  why:  this place is the sandbox's own and has nothing there\n");
+            return;
+        }
         orch_buf_printf(&x->out, "  why:  %s\n",
                         e->there ? "it is on the host and trying is a denial"
                                  : "it is not on the host either, so trying is ordinary and no denial");
         return;
     case ORCH_SAYS_REFUSED:
         if (e->nr < 0 && e->path)
-            orch_buf_printf(&x->out, "  why:  it is visible, but %s\n",
-                            act == ORCH_ACT_EXEC ? "belongs to no tool of the profile"
-                                                 : "this is not permitted there");
+            orch_buf_printf(&x->out, "  why:  %s, %s\n",
+                            e->there ? "it is visible" : "nothing is there", act == ORCH_ACT_EXEC ? "and it belongs to no tool of the profile"
+                                                 : "and this is not permitted there");
         return;
     default:
         return;
