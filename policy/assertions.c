@@ -61,7 +61,8 @@ static void read_act(const struct orch_rd *rd, const cJSON *node, void *base)
         return;
     if (!target_ok(it->a.act, s))
         orch_json_error(rd->doc, node, rd->d,
-                        "'%s' is not an absolute path: begin with /, ~/, ${workspace}, ${home} or ${tmp}%s", s,
+                        "'%s' is not an absolute path: begin with /, ~/, ${workspace}, ${home} or ${tmp}%s",
+                        s,
                         it->a.act == ORCH_ACT_EXEC      ? ", or give the name of a program"
                         : it->a.act == ORCH_ACT_CONNECT ? ", or give ADDRESS:PORT or @NAME"
                                                         : "");
@@ -252,7 +253,12 @@ static void read_profile(const struct orch_rd *rd, const cJSON *node, void *base
 
 static const struct orch_rd_field fields[] = {
     {.key = "$schema", .kind = ORCH_RD_NONE},
-    {.key = "schema", .kind = ORCH_RD_UINT, .off = offsetof(struct reading, schema), .min = 1, .max = 1, .required = true},
+    {.key = "schema",
+     .kind = ORCH_RD_UINT,
+     .off = offsetof(struct reading, schema),
+     .min = 1,
+     .max = 1,
+     .required = true},
     {.key = "profile", .kind = ORCH_RD_CALL, .call = read_profile},
     {.key = "workspace", .kind = ORCH_RD_CALL, .call = read_workspace},
     {.key = "assert", .kind = ORCH_RD_CALL, .call = read_list, .required = true},

@@ -310,7 +310,8 @@ bool orch_plan_may_be(const struct orch_plan *p, const char *path, char kind)
 
     if (!place || (place->kind != ORCH_PLACE_WORKSPACE && place->kind != ORCH_PLACE_WSRULE))
         return true;
-    return (kind == 'f' && (create & ORCH_CREATE_FILE)) || (kind == 'd' && (create & ORCH_CREATE_DIRECTORY)) ||
+    return (kind == 'f' && (create & ORCH_CREATE_FILE)) ||
+           (kind == 'd' && (create & ORCH_CREATE_DIRECTORY)) ||
            (kind == 'l' && (create & ORCH_CREATE_SYMLINK));
 }
 

@@ -188,7 +188,8 @@ static void compare_with(struct diffing *x, enum orch_side side, const struct or
             diff_add(x, side, "tools", orch_xasprintf("%s with %s", t->name, t->with.v[i]));
 }
 
-/* The tools of p, as seen from the other profile. Differences of a tool that both have are told once, for A. */
+/* The tools of p, as seen from the other profile. Differences of a tool that both have are told once, for A.
+ */
 static void compare_tools_of(struct diffing *x, enum orch_side side, const struct orch_profile *p,
                              const struct orch_profile *other)
 {
@@ -294,11 +295,13 @@ static void compare_env_of(struct diffing *x, enum orch_side side, const struct 
         const char *value = set_value(other, p->env_set[i].name);
 
         if (!value)
-            diff_add(x, ORCH_UNLIKE, "env",
-                     orch_xasprintf("%s is set in %s only", p->env_set[i].name, side == ORCH_ONLY_A ? "A" : "B"));
+            diff_add(
+                x, ORCH_UNLIKE, "env",
+                orch_xasprintf("%s is set in %s only", p->env_set[i].name, side == ORCH_ONLY_A ? "A" : "B"));
         else if (side == ORCH_ONLY_A && strcmp(value, p->env_set[i].value) != 0)
-            diff_add(x, ORCH_UNLIKE, "env",
-                     orch_xasprintf("%s: '%s' in A, '%s' in B", p->env_set[i].name, p->env_set[i].value, value));
+            diff_add(
+                x, ORCH_UNLIKE, "env",
+                orch_xasprintf("%s: '%s' in A, '%s' in B", p->env_set[i].name, p->env_set[i].value, value));
     }
 }
 
@@ -312,7 +315,8 @@ static void compare_single(struct diffing *x)
     compare_value(x, "limits.scope", x->a->limits.scope_process, x->b->limits.scope_process, scopes);
     compare_value(x, "audit", ORCH_AUDIT_PATHS - (int)x->a->audit_level,
                   ORCH_AUDIT_PATHS - (int)x->b->audit_level, levels);
-    compare_value(x, "requires", x->a->requires == ORCH_TIER_NESTED, x->b->requires == ORCH_TIER_NESTED, tiers);
+    compare_value(x, "requires", x->a->requires == ORCH_TIER_NESTED, x->b->requires == ORCH_TIER_NESTED,
+                  tiers);
 }
 
 /* ---- the last word ---- */
@@ -339,8 +343,8 @@ static void ask_within(struct diffing *x, enum orch_side side, const struct orch
     orch_diags_fini(&d);
 }
 
-int orch_profile_diff(const struct orch_profile *a, const struct orch_profile *b, struct orch_differences *ret,
-                      struct orch_diags *d)
+int orch_profile_diff(const struct orch_profile *a, const struct orch_profile *b,
+                      struct orch_differences *ret, struct orch_diags *d)
 {
     struct diffing x = {.a = a, .b = b, .ret = ret};
     int r;

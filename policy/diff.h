@@ -9,7 +9,7 @@
 #include "policy/profile.h"
 
 enum orch_side {
-    ORCH_ONLY_A,  /* A permits it, or more of it */
+    ORCH_ONLY_A, /* A permits it, or more of it */
     ORCH_ONLY_B,
     ORCH_UNLIKE, /* not alike, and neither is the wider */
 };
@@ -26,8 +26,8 @@ struct orch_differences {
 };
 
 /* 0, or -EINVAL with diagnostics where the calls of a profile cannot be compiled. Empty: one policy. */
-int orch_profile_diff(const struct orch_profile *a, const struct orch_profile *b, struct orch_differences *ret,
-                      struct orch_diags *d);
+int orch_profile_diff(const struct orch_profile *a, const struct orch_profile *b,
+                      struct orch_differences *ret, struct orch_diags *d);
 void orch_differences_fini(struct orch_differences *d);
 
 #endif

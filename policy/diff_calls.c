@@ -87,8 +87,11 @@ static void tell(struct comparing *c, const struct pair *p, const char *when)
     if (same(&p->a, &p->b) || by_defaults(c, p) || orch_strv_has(&c->told, text))
         return;
     orch_strv_add(&c->told, text);
-    diff_add(c->x, permits(&p->a) ? ORCH_ONLY_A : permits(&p->b) ? ORCH_ONLY_B : ORCH_UNLIKE, "syscalls",
-             ORCH_TAKE_PTR(text));
+    diff_add(c->x,
+             permits(&p->a)   ? ORCH_ONLY_A
+             : permits(&p->b) ? ORCH_ONLY_B
+                              : ORCH_UNLIKE,
+             "syscalls", ORCH_TAKE_PTR(text));
 }
 
 static void try_value(struct comparing *c, unsigned index, uint64_t value)

@@ -13,18 +13,21 @@
 #define MAX_LINKS 40 /* as the kernel's MAXSYMLINKS */
 
 const char *const orch_act_names[] = {
-    [ORCH_ACT_LOOK] = "look",           [ORCH_ACT_READ] = "read",       [ORCH_ACT_WRITE] = "write",
-    [ORCH_ACT_CREATE] = "create",       [ORCH_ACT_DIRECTORY] = "mkdir", [ORCH_ACT_SYMLINK] = "symlink",
-    [ORCH_ACT_DELETE] = "delete",       [ORCH_ACT_EXEC] = "exec",       [ORCH_ACT_CONNECT] = "connect",
+    [ORCH_ACT_LOOK] = "look",      [ORCH_ACT_READ] = "read",       [ORCH_ACT_WRITE] = "write",
+    [ORCH_ACT_CREATE] = "create",  [ORCH_ACT_DIRECTORY] = "mkdir", [ORCH_ACT_SYMLINK] = "symlink",
+    [ORCH_ACT_DELETE] = "delete",  [ORCH_ACT_EXEC] = "exec",       [ORCH_ACT_CONNECT] = "connect",
     [ORCH_ACT_CONNECT + 1] = NULL,
 };
 
 const char *orch_says_name(enum orch_says s)
 {
     static const char *const names[] = {
-        [ORCH_SAYS_PERMITTED] = "permitted", [ORCH_SAYS_REFUSED] = "refused",
-        [ORCH_SAYS_HIDDEN] = "hidden",       [ORCH_SAYS_ABSENT] = "not in the view",
-        [ORCH_SAYS_FALLBACK] = "counted fallback", [ORCH_SAYS_FAKED] = "faked",
+        [ORCH_SAYS_PERMITTED] = "permitted",
+        [ORCH_SAYS_REFUSED] = "refused",
+        [ORCH_SAYS_HIDDEN] = "hidden",
+        [ORCH_SAYS_ABSENT] = "not in the view",
+        [ORCH_SAYS_FALLBACK] = "counted fallback",
+        [ORCH_SAYS_FAKED] = "faked",
         [ORCH_SAYS_KILLED] = "killed",
     };
 
@@ -48,9 +51,9 @@ void orch_explain_call(const struct orch_plan *p, int nr, const uint64_t args[6]
 {
     struct seccomp_data d = {.nr = nr, .arch = AUDIT_ARCH_X86_64};
     static const enum orch_says says[] = {
-        [ORCH_SC_ALLOW] = ORCH_SAYS_PERMITTED,   [ORCH_SC_WATCH] = ORCH_SAYS_PERMITTED,
-        [ORCH_SC_REFUSE] = ORCH_SAYS_REFUSED,    [ORCH_SC_FALLBACK] = ORCH_SAYS_FALLBACK,
-        [ORCH_SC_FAKE] = ORCH_SAYS_FAKED,        [ORCH_SC_KILL] = ORCH_SAYS_KILLED,
+        [ORCH_SC_ALLOW] = ORCH_SAYS_PERMITTED, [ORCH_SC_WATCH] = ORCH_SAYS_PERMITTED,
+        [ORCH_SC_REFUSE] = ORCH_SAYS_REFUSED,  [ORCH_SC_FALLBACK] = ORCH_SAYS_FALLBACK,
+        [ORCH_SC_FAKE] = ORCH_SAYS_FAKED,      [ORCH_SC_KILL] = ORCH_SAYS_KILLED,
     };
     struct orch_sc_answer a;
 
@@ -286,8 +289,8 @@ static bool wants_something(enum orch_act act)
 }
 
 /*
- * As in the notification loop: what is refused where nothing is gets the kernel's ENOENT. In the sandbox's own
- * places the host's files are never there, also where the path is one of the host.
+ * As in the notification loop: what is refused where nothing is gets the kernel's ENOENT. In the sandbox's
+ * own places the host's files are never there, also where the path is one of the host.
  */
 static void nothing_there(const struct orch_plan *p, struct orch_explained *ret)
 {
@@ -311,7 +314,8 @@ void orch_explain_path(const struct orch_plan *p, enum orch_act act, const char 
         if (!found)
             found = orch_xasprintf("/usr/bin/%s", path);
     }
-    if (act == ORCH_ACT_CONNECT && path[0] == '@') { /* abstract: only the sandbox's own namespace has those */
+    if (act == ORCH_ACT_CONNECT &&
+        path[0] == '@') { /* abstract: only the sandbox's own namespace has those */
         ret->there = call_permits(p, act, AF_UNIX, ret);
         return;
     }

@@ -54,7 +54,8 @@ int orch_cmd_help(const struct orch_options *opt)
         orch_options_help_family(stdout, FAMILY);
         return ORCH_EXIT_OK;
     }
-    name = opt->n_args == 2 ? orch_xasprintf("%s %s", opt->args[0], opt->args[1]) : orch_xstrdup(opt->args[0]);
+    name =
+        opt->n_args == 2 ? orch_xasprintf("%s %s", opt->args[0], opt->args[1]) : orch_xstrdup(opt->args[0]);
     verb = orch_verb_find(name);
     if (!verb)
         return not_a_verb(name);

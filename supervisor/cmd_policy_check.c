@@ -1,6 +1,7 @@
 /*
- * cmd_policy_check.c - the verb `policy check`: profiles, workflows and policy tests, with all that they name,
- * and also what only compiling finds: missing programs and paths, a filter that cannot be built or verified.
+ * cmd_policy_check.c - the verb `policy check`: profiles, workflows and policy tests, with all that they
+ * name, and also what only compiling finds: missing programs and paths, a filter that cannot be built or
+ * verified.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -24,7 +24,8 @@ static void print_side(const struct orch_differences *diff, enum orch_side side,
     }
 }
 
-static void print_name(const char *letter, const char *ref, const struct orch_profile *p, struct orch_buf *out)
+static void print_name(const char *letter, const char *ref, const struct orch_profile *p,
+                       struct orch_buf *out)
 {
     orch_buf_printf(out, "%s: ", letter);
     orch_escape_term(out, ref, strlen(ref));

@@ -1,6 +1,6 @@
 /*
- * cmd_policy_explain.c - the verb `policy explain`: one act or one system call, the verdict, the rule with the
- * place where it is written, why, and what would allow it.
+ * cmd_policy_explain.c - the verb `policy explain`: one act or one system call, the verdict, the rule with
+ * the place where it is written, why, and what would allow it.
  *
  * The exit status is 0 whatever the verdict is: it says that the question was answered.
  */
@@ -58,7 +58,8 @@ static const struct {
     {"profile#/network", "the network mode of the profile"},
     {"builtin#/syscalls/start", "starting the agent needs it"},
     {"builtin#/syscalls/fallback", "programs do without it; what it asks for could not be judged"},
-    {"builtin#/syscalls/io_uring", "files and sockets without any further system call: nothing could be judged"},
+    {"builtin#/syscalls/io_uring",
+     "files and sockets without any further system call: nothing could be judged"},
     {"builtin#/syscalls/watch", "the profile allows the call, and its path or address is judged each time"},
     {"builtin#/syscalls/", "the profile allows the call, and its arguments are judged"},
 };
@@ -78,7 +79,8 @@ static const char *key_of(const char *rule)
         return "create";
     if (strcmp(rule, "profile#/network") == 0)
         return "network.mode";
-    return strstr(rule, "#/syscalls") && strncmp(rule, "builtin#", 8) != 0 && !strstr(rule, "#/syscalls/rules")
+    return strstr(rule, "#/syscalls") && strncmp(rule, "builtin#", 8) != 0 &&
+                   !strstr(rule, "#/syscalls/rules")
                ? "syscalls.allow"
                : rule;
 }
@@ -150,7 +152,8 @@ static void put_why_path(struct explaining *x, enum orch_act act, const struct o
             orch_buf_str(&x->out, "  note: nothing is there now\n");
         return;
     case ORCH_SAYS_HIDDEN:
-        orch_buf_str(&x->out, "  why:  a rule hides it, so it is as if it were not there; trying is a denial\n");
+        orch_buf_str(&x->out,
+                     "  why:  a rule hides it, so it is as if it were not there; trying is a denial\n");
         return;
     case ORCH_SAYS_ABSENT:
         if (strcmp(e->rule, ORCH_RULE_ABSENT) != 0) {
@@ -163,8 +166,8 @@ static void put_why_path(struct explaining *x, enum orch_act act, const struct o
         return;
     case ORCH_SAYS_REFUSED:
         if (e->nr < 0 && e->path)
-            orch_buf_printf(&x->out, "  why:  %s, %s\n",
-                            e->there ? "it is visible" : "nothing is there", act == ORCH_ACT_EXEC ? "and it belongs to no tool of the profile"
+            orch_buf_printf(&x->out, "  why:  %s, %s\n", e->there ? "it is visible" : "nothing is there",
+                            act == ORCH_ACT_EXEC ? "and it belongs to no tool of the profile"
                                                  : "and this is not permitted there");
         return;
     default:
@@ -210,7 +213,8 @@ static void put_call(struct explaining *x, const struct orch_explained *e)
     if (e->by_filter)
         orch_buf_str(&x->out, ", by the filter itself");
     else if (e->says == ORCH_SAYS_PERMITTED)
-        orch_buf_str(&x->out, e->watched ? ", after its path or address was judged" : ", after it was judged");
+        orch_buf_str(&x->out,
+                     e->watched ? ", after its path or address was judged" : ", after it was judged");
     orch_buf_char(&x->out, '\n');
 }
 
@@ -307,10 +311,11 @@ static int unknown(const char *name, struct orch_err *err)
     ORCH_AUTO_FREE char *shown = orch_escape_str(name);
     const char *near = orch_near_name(name, orch_act_names);
 
-    return orch_err_exit(err, ORCH_EXIT_USAGE, EINVAL,
-                         "'%s' is neither a system call nor one of read, write, create, mkdir, symlink, delete, "
-                         "exec, look and connect%s%s%s",
-                         shown, near ? ", did you mean '" : "", near ? near : "", near ? "'?" : "");
+    return orch_err_exit(
+        err, ORCH_EXIT_USAGE, EINVAL,
+        "'%s' is neither a system call nor one of read, write, create, mkdir, symlink, delete, "
+        "exec, look and connect%s%s%s",
+        shown, near ? ", did you mean '" : "", near ? near : "", near ? "'?" : "");
 }
 
 /*

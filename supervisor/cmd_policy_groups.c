@@ -33,9 +33,9 @@ static int show_all(void)
 static const char *kind_of(const struct orch_syscalls *s, int nr)
 {
     static const char *const names[] = {
-        [ORCH_SC_ALLOW] = "allowed",      [ORCH_SC_WATCH] = "allowed, its path is judged",
-        [ORCH_SC_REFUSE] = "refused",     [ORCH_SC_FALLBACK] = "ENOSYS, counted",
-        [ORCH_SC_FAKE] = "faked",         [ORCH_SC_KILL] = "killed",
+        [ORCH_SC_ALLOW] = "allowed",  [ORCH_SC_WATCH] = "allowed, its path is judged",
+        [ORCH_SC_REFUSE] = "refused", [ORCH_SC_FALLBACK] = "ENOSYS, counted",
+        [ORCH_SC_FAKE] = "faked",     [ORCH_SC_KILL] = "killed",
     };
     const struct orch_sc_entry *e = &s->e[nr];
 

@@ -163,8 +163,7 @@ static int kernel_half(struct testing *t, struct testfile *f, struct orch_err *e
         if (f->a->v[i].if_present && !host_has(&f->model[i]))
             continue;
         index[n] = i;
-        acts[n++] =
-            (struct orch_probe_act){.a = &f->a->v[i], .target = f->target[i], .model = &f->model[i]};
+        acts[n++] = (struct orch_probe_act){.a = &f->a->v[i], .target = f->target[i], .model = &f->model[i]};
     }
     r = orch_preflight_limits(f->profile, err);
     if (r == 0)
@@ -205,8 +204,9 @@ static int make_entry(const char *dir, const char *entry, struct orch_err *err)
 
     if (r == 0 && !directory)
         r = orch_write_file_sync(AT_FDCWD, path, "test\n", 5, 0644);
-    return r < 0 ? orch_err_exit(err, ORCH_EXIT_STATE, -r, "cannot make the test's workspace: %s", strerror(-r))
-                 : 0;
+    return r < 0
+               ? orch_err_exit(err, ORCH_EXIT_STATE, -r, "cannot make the test's workspace: %s", strerror(-r))
+               : 0;
 }
 
 /* A workspace of its own, with what the file says; the operator's is taken only when he names it. */

@@ -78,15 +78,15 @@ const struct orch_verb orch_verbs[] = {
      orch_cmd_doctor},
     {"policy check", V_P_CHECK, "[OPTION...] FILE...",
      "Check profiles, workflows and policy tests, and all that they name.", 1, -1, orch_cmd_policy_check},
-    {"policy show", V_P_SHOW, "[OPTION...] PROFILE", "Show what a profile gives, and where each part is written.",
-     1, 1, orch_cmd_policy_show},
+    {"policy show", V_P_SHOW, "[OPTION...] PROFILE",
+     "Show what a profile gives, and where each part is written.", 1, 1, orch_cmd_policy_show},
     {"policy explain", V_P_EXPLAIN, "[OPTION...] PROFILE (SYSCALL [ARGUMENT...] | ACT PATH)",
      "Say whether a call or an act is permitted, by which rule, and what would allow it.", 2, 8,
      orch_cmd_policy_explain},
     {"policy test", V_P_TEST, "[OPTION...] FILE...",
      "Try assertions about a profile, on the model and in the kernel.", 1, -1, orch_cmd_policy_test},
-    {"policy diff", V_P_DIFF, "[OPTION...] A B", "Show what each of two profiles allows that the other does not.",
-     2, 2, orch_cmd_policy_diff},
+    {"policy diff", V_P_DIFF, "[OPTION...] A B",
+     "Show what each of two profiles allows that the other does not.", 2, 2, orch_cmd_policy_diff},
     {"policy groups", V_P_GROUPS, "[@GROUP]", "Show the groups of system calls, or the members of one.", 0, 1,
      orch_cmd_policy_groups},
     {"help", V_HELP, "[COMMAND]", "Show this help, or the help of a command.", 0, 2, orch_cmd_help},
@@ -94,9 +94,9 @@ const struct orch_verb orch_verbs[] = {
     {NULL, 0, NULL, NULL, 0, 0, NULL},
 };
 
-static const char *const later_verbs[] = {"report",        "explain",       "policy learn", "policy suggest",
-                                          "policy lint",   "policy import", "policy export", "policy schema",
-                                          NULL};
+static const char *const later_verbs[] = {"report",         "explain",       "policy learn",
+                                          "policy suggest", "policy lint",   "policy import",
+                                          "policy export",  "policy schema", NULL};
 
 enum kind { TEXT, FLAG, LIST, LATER };
 
@@ -114,7 +114,8 @@ static const struct option_row rows[] = {
     {"workspace", "DIR", TEXT, V_RUN | V_EXEC | V_DOCTOR | V_P_PLANS, OFF(workspace),
      "the directory to work on (default: the current one)"},
     {"profile", "PROFILE", TEXT, V_EXEC, OFF(profile), "a built-in profile, or a path with a slash"},
-    {"profile", "PROFILE", TEXT, V_P_TEST, OFF(profile), "test this profile instead of the one the file names"},
+    {"profile", "PROFILE", TEXT, V_P_TEST, OFF(profile),
+     "test this profile instead of the one the file names"},
     {"closure", NULL, FLAG, V_P_SHOW, OFF(closure), "list each file that the tools need, and why"},
     {"syscalls", NULL, FLAG, V_P_SHOW, OFF(syscalls), "list each system call"},
     {"exit-code", NULL, FLAG, V_P_DIFF, OFF(exit_code), "exit 1 if they differ"},
@@ -320,7 +321,8 @@ void orch_options_help_family(FILE *out, const char *family)
 {
     size_t n = strlen(family);
 
-    (void)fprintf(out, "usage: orch-sandbox %s SUBCOMMAND [OPTION...] [ARGUMENT...]\n\nsubcommands:\n", family);
+    (void)fprintf(out, "usage: orch-sandbox %s SUBCOMMAND [OPTION...] [ARGUMENT...]\n\nsubcommands:\n",
+                  family);
     for (const struct orch_verb *v = orch_verbs; v->name; v++)
         if (strncmp(v->name, family, n) == 0 && v->name[n] == ' ')
             (void)fprintf(out, "  %-8s  %s\n", v->name + n + 1, v->what);

@@ -20,7 +20,8 @@ struct orch_policy {
 int orch_policy_open(const struct orch_options *opt, struct orch_policy *ret, struct orch_err *err);
 void orch_policy_close(struct orch_policy *p);
 
-/* ref: a built-in's name, or a file (for the operator's convenience also without a slash), relative to dir. */
+/* ref: a built-in's name, or a file (for the operator's convenience also without a slash), relative to dir.
+ */
 int orch_policy_profile(const char *ref, const char *dir, struct orch_profile **ret, struct orch_diags *d);
 /* The plan of an agent's phase; command NULL: no acts. The profile must outlive it. */
 int orch_policy_plan(const struct orch_policy *p, const struct orch_profile *profile, const char *workspace,
@@ -40,10 +41,10 @@ int orch_policy_print(const struct orch_buf *out, int code);
 
 struct orch_probe_act {
     const struct orch_assertion *a;
-    const char *target;                /* expanded */
+    const char *target; /* expanded */
     const struct orch_explained *model;
     /* what came of it */
-    bool done;          /* false: nothing is known, and note says why */
+    bool done; /* false: nothing is known, and note says why */
     enum orch_says says;
     int errnum;
     const char *note; /* static, or NULL */

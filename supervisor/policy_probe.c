@@ -83,9 +83,9 @@ static void encode_connect(const char *target, struct orch_buf *b)
 static char *encode(const struct orch_probe_act *act)
 {
     static const char kinds[] = {
-        [ORCH_ACT_LOOK] = 'l',      [ORCH_ACT_READ] = 'r',    [ORCH_ACT_WRITE] = 'w',
-        [ORCH_ACT_CREATE] = 'c',    [ORCH_ACT_DIRECTORY] = 'm', [ORCH_ACT_SYMLINK] = 'y',
-        [ORCH_ACT_DELETE] = 'd',    [ORCH_ACT_EXEC] = 'x',
+        [ORCH_ACT_LOOK] = 'l',   [ORCH_ACT_READ] = 'r',      [ORCH_ACT_WRITE] = 'w',
+        [ORCH_ACT_CREATE] = 'c', [ORCH_ACT_DIRECTORY] = 'm', [ORCH_ACT_SYMLINK] = 'y',
+        [ORCH_ACT_DELETE] = 'd', [ORCH_ACT_EXEC] = 'x',
     };
     struct orch_buf b = {0};
     const char *path = act->target;
@@ -283,7 +283,8 @@ static void judge_call(const struct batch *b, const struct result *r, struct orc
     else if (r->told && r->errnum)
         say(act, ORCH_SAYS_PERMITTED, 0, "it reached the kernel, which had its own objection");
     else
-        say(act, ORCH_SAYS_PERMITTED, 0, r->signal == SIGALRM ? "it reached the kernel and waited there" : NULL);
+        say(act, ORCH_SAYS_PERMITTED, 0,
+            r->signal == SIGALRM ? "it reached the kernel and waited there" : NULL);
 }
 
 /* Errors by which the kernel shows that nobody refused the act. */
@@ -293,7 +294,8 @@ static bool went_through(enum orch_act act, int errnum)
         return errnum == EINPROGRESS || errnum == ECONNREFUSED || errnum == EAGAIN;
     if (act == ORCH_ACT_DELETE)
         return errnum == ENOTEMPTY || errnum == EBUSY;
-    return errnum == EEXIST && (act == ORCH_ACT_CREATE || act == ORCH_ACT_DIRECTORY || act == ORCH_ACT_SYMLINK);
+    return errnum == EEXIST &&
+           (act == ORCH_ACT_CREATE || act == ORCH_ACT_DIRECTORY || act == ORCH_ACT_SYMLINK);
 }
 
 static void judge_path(const struct result *r, struct orch_probe_act *act)
@@ -307,7 +309,8 @@ static void judge_path(const struct result *r, struct orch_probe_act *act)
     } else if (r->errnum == m->errnum) {
         say(act, m->says, r->errnum, NULL);
     } else if (r->errnum == ENOENT && !m->there && m->nr < 0) {
-        act->note = "nothing is there, so the kernel cannot show what it would do: make it, or name something else";
+        act->note =
+            "nothing is there, so the kernel cannot show what it would do: make it, or name something else";
     } else {
         say(act, ORCH_SAYS_REFUSED, r->errnum, NULL);
     }

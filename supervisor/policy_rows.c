@@ -146,9 +146,9 @@ static void filesystem(struct rowing *r)
         const struct orch_fs_rule *f = rule_of(r->p, q->rule);
         ORCH_AUTO_FREE char *access = access_text(q->access, q->kind == ORCH_PLACE_SCRATCH, q->quiet);
         bool renamed = f && strcmp(f->path, q->path) != 0; /* by a variable or a symlink */
-        struct orch_row *row = add(
-            r, orch_xstrdup(q->path),
-            orch_xasprintf("%s%s%s", access, renamed ? ", written " : "", renamed ? f->path : ""));
+        struct orch_row *row =
+            add(r, orch_xstrdup(q->path),
+                orch_xasprintf("%s%s%s", access, renamed ? ", written " : "", renamed ? f->path : ""));
 
         set_origin(r, row, q->rule, f ? f->line : 0);
     }
@@ -221,7 +221,9 @@ static char *rule_text(const struct orch_syscall_rule *s)
 {
     struct orch_buf b = {0};
 
-    orch_buf_str(&b, s->action == ORCH_RULE_ALLOW ? "allow" : s->action == ORCH_RULE_KILL ? "kill" : "refuse ");
+    orch_buf_str(&b, s->action == ORCH_RULE_ALLOW  ? "allow"
+                     : s->action == ORCH_RULE_KILL ? "kill"
+                                                   : "refuse ");
     if (s->action == ORCH_RULE_ERRNO)
         orch_buf_str(&b, errno_text(s->errnum));
     for (size_t i = 0; i < s->n_nrs; i++) {
@@ -241,8 +243,8 @@ static char *rule_text(const struct orch_syscall_rule *s)
 /* How many numbers end in each kind. */
 static void kinds(struct rowing *r)
 {
-    static const char *const names[] = {"allowed",        "allowed, arguments judged", "allowed, path judged",
-                                        "refused",        "fallback, counted",         "faked",
+    static const char *const names[] = {"allowed", "allowed, arguments judged", "allowed, path judged",
+                                        "refused", "fallback, counted",         "faked",
                                         "killed"};
     size_t count[ORCH_NELEM(names)] = {0};
 

@@ -10,8 +10,9 @@
  *   k HEXSOCKADDR             connect
  *   s NR:A0:A1:A2:A3:A4:A5    the call with these registers, all hexadecimal
  *
- * One line an act on standard output: "INDEX ERRNO" (0 = done), "INDEX S SIGNAL" or "INDEX E 0" when its process is over;
- * "INDEX B 0" before an act that is tried in this very process. What an act makes is removed again.
+ * One line an act on standard output: "INDEX ERRNO" (0 = done), "INDEX S SIGNAL" or "INDEX E 0" when its
+ * process is over; "INDEX B 0" before an act that is tried in this very process. What an act makes is removed
+ * again.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -55,7 +56,8 @@ void *memset(void *to, int c, size_t n)
     return to;
 }
 
-static inline __attribute__((always_inline)) long call(long nr, long a, long b, long c, long d, long e, long f)
+static inline __attribute__((always_inline)) long call(long nr, long a, long b, long c, long d, long e,
+                                                       long f)
 {
     register long r10 __asm__("r10") = d;
     register long r8 __asm__("r8") = e;
@@ -212,7 +214,8 @@ static long do_connect(void)
     return fd < 0 ? fd : CALL3(SYS_connect, fd, bytes, n_bytes);
 }
 
-/* Shares memory with the child and waits until it has executed or failed; what it executes is ended at once. */
+/* Shares memory with the child and waits until it has executed or failed; what it executes is ended at once.
+ */
 static __attribute__((noinline)) long do_exec(void)
 {
     const char *argv[] = {(const char *)bytes, 0};
