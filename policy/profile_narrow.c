@@ -197,11 +197,10 @@ static void set_allowed(bool *set, const char *name)
 static void expand(const struct orch_strv *allow, bool *set)
 {
     for (size_t i = 0; i < allow->n; i++) {
-        const char *const *group = allow->v[i][0] == '@' ? orch_syscall_group(allow->v[i]) : NULL;
-        if (group == NULL)
+        if (allow->v[i][0] == '@')
+            (void)orch_syscall_group_allows(allow->v[i], set);
+        else
             set_allowed(set, allow->v[i]);
-        for (size_t j = 0; group != NULL && group[j] != NULL; j++)
-            set_allowed(set, group[j]);
     }
 }
 
@@ -219,11 +218,16 @@ static void check_allow(const struct narrow *c, const bool *was)
         WIDER(c, node, "syscalls.allow: '@network-client'");
 }
 
+static bool permits(const struct orch_syscall_rule *r)
+{
+    return r->action == ORCH_RULE_ALLOW || r->action == ORCH_RULE_LOG;
+}
+
 static bool parent_refuses(const struct orch_profile *parent, int nr)
 {
     for (size_t i = 0; i < parent->n_sc_rules; i++) {
         const struct orch_syscall_rule *r = &parent->sc_rules[i];
-        for (size_t j = 0; r->action != ORCH_RULE_ALLOW && j < r->n_nrs; j++)
+        for (size_t j = 0; !permits(r) && j < r->n_nrs; j++)
             if (r->nrs[j] == nr)
                 return true;
     }
@@ -242,11 +246,11 @@ static bool judged_by_registers(int nr)
 
 static void check_rules(const struct narrow *c, const bool *was)
 {
-    const cJSON *node = orch_rd_get(orch_rd_get(c->root, "syscalls"), "rules");
+    const cJSON *node = orch_prof_rules_node(orch_rd_get(c->root, "syscalls"));
     node = node != NULL ? node->child : NULL;
     for (size_t i = 0; i < c->doc->own.n_sc_rules && node != NULL; i++, node = node->next) {
         const struct orch_syscall_rule *r = &c->doc->own.sc_rules[i];
-        for (size_t j = 0; r->action == ORCH_RULE_ALLOW && j < r->n_nrs; j++) {
+        for (size_t j = 0; permits(r) && j < r->n_nrs; j++) {
             int nr = r->nrs[j];
             bool conditional = r->n_args > 0 && judged_by_registers(nr);
             if (!was[nr] || conditional || parent_refuses(c->parent, nr))
