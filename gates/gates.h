@@ -41,6 +41,7 @@ struct orch_gate_ctx {
     const char *workflow_dir; /* command[0] with a slash is relative to it */
     uid_t uid;
     gid_t gid;
+    const struct orch_filter_cache *filters; /* as in struct orch_plan_args */
     /* A gate command's output and denials, for logs and audit; may be NULL. */
     void *ctx;
     void (*on_output)(void *ctx, const char *gate, int stream, const void *p, size_t n);

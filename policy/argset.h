@@ -22,7 +22,8 @@ struct orch_argset {
     bool overflow; /* more cubes than fit: the set is larger than v[] says */
 };
 
-/* The values of argument c->index of call nr for which the condition holds, and those for which it does not. */
+/* The values of argument c->index of call nr for which the condition holds, and those for which it does not.
+ */
 void orch_argset_of(int nr, const struct orch_arg_cond *c, struct orch_argset *ret);
 void orch_argset_not(int nr, const struct orch_arg_cond *c, struct orch_argset *ret);
 /* a and b; ret must be neither of them. */
@@ -30,7 +31,8 @@ void orch_argset_and(const struct orch_argset *a, const struct orch_argset *b, s
 void orch_argset_add(struct orch_argset *s, uint64_t mask, uint64_t value);
 /* True only if no value is in the set: one that does not fit is not empty. */
 bool orch_argset_empty(const struct orch_argset *s);
-/* Every value for which `inner` holds is one for which `outer` holds. False also where that cannot be told. */
+/* Every value for which `inner` holds is one for which `outer` holds. False also where that cannot be told.
+ */
 bool orch_argset_within(int nr, const struct orch_arg_cond *inner, const struct orch_arg_cond *outer);
 /* Some value fulfils both. True also where that cannot be told. */
 bool orch_argset_meet(int nr, const struct orch_arg_cond *a, const struct orch_arg_cond *b);

@@ -75,7 +75,8 @@ static int export_program(scmp_filter_ctx ctx, struct orch_filter *ret, struct o
     if (fstat(fd, &st) < 0 || lseek(fd, 0, SEEK_SET) < 0)
         return orch_err_sys(err, errno, "cannot read the filter back");
     size_t size = (size_t)st.st_size;
-    if (size == 0 || size % sizeof(struct sock_filter) != 0 || size / sizeof(struct sock_filter) > ORCH_FILTER_MAX_INSNS)
+    if (size == 0 || size % sizeof(struct sock_filter) != 0 ||
+        size / sizeof(struct sock_filter) > ORCH_FILTER_MAX_INSNS)
         return orch_err_set(err, E2BIG, "the filter has an unusable size of %zu bytes", size);
     ORCH_AUTO_FREE struct sock_filter *prog = orch_xmalloc(size);
     if (pread(fd, prog, size, 0) != (ssize_t)size)

@@ -24,8 +24,8 @@ static void make_result(orch_filter_maker make, const void *arg, struct result *
     struct orch_filter f = {0};
     r->code = make(arg, &f, &r->err);
     if (r->code == 0 && f.len > ORCH_FILTER_MAX_INSNS)
-        r->code = orch_err_set(&r->err, E2BIG, "the filter has more than %d instructions",
-                               ORCH_FILTER_MAX_INSNS);
+        r->code =
+            orch_err_set(&r->err, E2BIG, "the filter has more than %d instructions", ORCH_FILTER_MAX_INSNS);
     if (r->code == 0) {
         memcpy(r->prog, f.prog, f.len * sizeof(*f.prog));
         r->len = f.len;
@@ -78,8 +78,7 @@ static int take(const struct result *r, struct orch_filter *ret, struct orch_err
 int orch_filter_in_child(orch_filter_maker make, const void *arg, unsigned limit_ms, struct orch_filter *ret,
                          struct orch_err *err)
 {
-    struct result *r =
-        mmap(NULL, sizeof(*r), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    struct result *r = mmap(NULL, sizeof(*r), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (r == MAP_FAILED)
         return orch_err_sys(err, errno, "cannot get memory for the filter");
     uint64_t began = orch_now_ms();

@@ -1,9 +1,10 @@
 /*
  * filter_child.h - make a filter in a child process, within a time limit.
  *
- * libseccomp 2.5.4 can loop for ever in seccomp_rule_add and has overwritten its heap (libraries.md 1.2, 1.3).
- * Nothing that reaches it is known to bring that about; should something do so, it is a child that hangs or
- * crashes, and the answer is a refusal. The caller must be single-threaded. The child dies with its parent.
+ * libseccomp 2.5.4 can loop for ever in seccomp_rule_add and has overwritten its heap
+ * (libraries.md 1.2, 1.3). Nothing that reaches it is known to bring that about; should something do so, it
+ * is a child that hangs or crashes, and the answer is a refusal. The caller must be single-threaded. The
+ * child dies with its parent.
  */
 #ifndef ORCH_POLICY_FILTER_CHILD_H
 #define ORCH_POLICY_FILTER_CHILD_H

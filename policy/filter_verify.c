@@ -3,11 +3,11 @@
  *
  * Two references. The table says exactly what the program must allow; and whatever the program allows, the
  * judgement that would be passed on a notified call (orch_syscalls_answer: the profile's rules themselves)
- * must allow too, so that a fault in making the table is noticed as well. Both must agree with the interpreter
- * for every number 0-511 and samples beyond, foreign ABIs, and for each argument that a condition of the table
- * or of a rule looks at, at all boundary values of these and of the constants that occur in the program, in
- * combination across arguments. Instructions outside the interpreter's subset refuse the program wherever they
- * stand.
+ * must allow too, so that a fault in making the table is noticed as well. Both must agree with the
+ * interpreter for every number 0-511 and samples beyond, foreign ABIs, and for each argument that a condition
+ * of the table or of a rule looks at, at all boundary values of these and of the constants that occur in the
+ * program, in combination across arguments. Instructions outside the interpreter's subset refuse the program
+ * wherever they stand.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -171,7 +171,8 @@ static void add_rules(const struct verify *v, int nr, unsigned index, bool flips
     }
 }
 
-/* Boundary values for argument `index` of a call: constants, and with `flips` each bit of each turned over. */
+/* Boundary values for argument `index` of a call: constants, and with `flips` each bit of each turned over.
+ */
 static void sample_argument(const struct verify *v, int nr, unsigned index, bool flips, struct samples *s)
 {
     static const uint64_t edges[] = {

@@ -1,4 +1,5 @@
-/* profile_escape.c - rules that lead out of the sandbox need a reason; some calls cannot have a rule at all. */
+/* profile_escape.c - rules that lead out of the sandbox need a reason; some calls cannot have a rule at all.
+ */
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
@@ -48,14 +49,14 @@ void orch_prof_check_calls(const struct orch_rd *rd, const cJSON *node, const st
 {
     for (size_t i = 0; i < r->n_nrs; i++) {
         const char *name = orch_syscall_name(r->nrs[i]);
-        if (permits(r) && orch_prof_is_escape(name) && !has_reason(node) &&
-            !orch_sc_never_allowed(r->nrs[i]))
+        if (permits(r) && orch_prof_is_escape(name) && !has_reason(node) && !orch_sc_never_allowed(r->nrs[i]))
             orch_json_error(rd->doc, node, rd->d,
-                            "'%s' is a way out of the sandbox (@escape): to allow it, give a \"reason\"", name);
-        if (never_by_args(r, name, conditions))
-            orch_json_error(rd->doc, node, rd->d,
-                            "'%s' cannot be judged call by call: it can only be allowed or refused as a whole",
+                            "'%s' is a way out of the sandbox (@escape): to allow it, give a \"reason\"",
                             name);
+        if (never_by_args(r, name, conditions))
+            orch_json_error(
+                rd->doc, node, rd->d,
+                "'%s' cannot be judged call by call: it can only be allowed or refused as a whole", name);
     }
 }
 
@@ -113,8 +114,9 @@ void orch_prof_check_judged(const struct orch_rd *rd, const cJSON *node, const s
         return;
     for (size_t i = 0; i < ORCH_NELEM(judged); i++)
         if (orch_sc_rule_names(r, orch_syscall_number(judged[i].syscall)) && !judged_value_ok(&judged[i], r))
-            orch_json_error(rd->doc, node, rd->d,
-                            "allowing '%s' by anything but 'eq' or 'in' on argument %u with harmless values is a "
-                            "way out of the sandbox (@escape): give a \"reason\"",
-                            judged[i].syscall, judged[i].index);
+            orch_json_error(
+                rd->doc, node, rd->d,
+                "allowing '%s' by anything but 'eq' or 'in' on argument %u with harmless values is a "
+                "way out of the sandbox (@escape): give a \"reason\"",
+                judged[i].syscall, judged[i].index);
 }

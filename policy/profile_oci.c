@@ -6,10 +6,17 @@
 #include <string.h>
 #include "policy/profile_int.h"
 
-const char *const orch_prof_refused_actions[] = {
-    "trap",          "trace",          "notify",          "kill",          "kill_thread",
-    "SCMP_ACT_TRAP", "SCMP_ACT_TRACE", "SCMP_ACT_NOTIFY", "SCMP_ACT_KILL", "SCMP_ACT_KILL_THREAD",
-    NULL};
+const char *const orch_prof_refused_actions[] = {"trap",
+                                                 "trace",
+                                                 "notify",
+                                                 "kill",
+                                                 "kill_thread",
+                                                 "SCMP_ACT_TRAP",
+                                                 "SCMP_ACT_TRACE",
+                                                 "SCMP_ACT_NOTIFY",
+                                                 "SCMP_ACT_KILL",
+                                                 "SCMP_ACT_KILL_THREAD",
+                                                 NULL};
 
 /* In the order of orch_prof_refused_actions. */
 static const char *const reasons[] = {
@@ -97,8 +104,8 @@ void orch_prof_oci_flags(const struct orch_rd *rd, const cJSON *node, void *base
 void orch_prof_oci_listener(const struct orch_rd *rd, const cJSON *node, void *base)
 {
     (void)base;
-    orch_json_error(rd->doc, node, rd->d,
-                    "'%s' has no meaning here: the supervisor itself is the listener", node->string);
+    orch_json_error(rd->doc, node, rd->d, "'%s' has no meaning here: the supervisor itself is the listener",
+                    node->string);
 }
 
 void orch_prof_two_spellings(const struct orch_rd *rd, const cJSON *object, const char *a, const char *b)

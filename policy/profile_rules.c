@@ -85,10 +85,15 @@ static void read_names(const struct orch_rd *rd, const cJSON *node, void *base)
 
 static void read_action(const struct orch_rd *rd, const cJSON *node, void *base)
 {
-    static const char *const names[] = {
-        "allow",          "errno",          "kill_process",          "log",
-        "SCMP_ACT_ALLOW", "SCMP_ACT_ERRNO", "SCMP_ACT_KILL_PROCESS", "SCMP_ACT_LOG",
-        NULL};
+    static const char *const names[] = {"allow",
+                                        "errno",
+                                        "kill_process",
+                                        "log",
+                                        "SCMP_ACT_ALLOW",
+                                        "SCMP_ACT_ERRNO",
+                                        "SCMP_ACT_KILL_PROCESS",
+                                        "SCMP_ACT_LOG",
+                                        NULL};
     static const enum orch_rule_action actions[] = {ORCH_RULE_ALLOW, ORCH_RULE_ERRNO, ORCH_RULE_KILL,
                                                     ORCH_RULE_LOG};
     struct rule *rule = base;
@@ -181,12 +186,10 @@ static void read_arg_two(const struct orch_rd *rd, const cJSON *node, void *base
 /* Indices of op_names; from OP_OCI on the OCI spelling of those from OP_EQ on. */
 enum { OP_IN, OP_SUBSET, OP_EQ, OP_NE, OP_MASKED, OP_LT, OP_LE, OP_GT, OP_GE, OP_OCI };
 
-static const char *const op_names[] = {"in",          "subset_of",   "eq",
-                                       "ne",          "masked_eq",   "lt",
-                                       "le",          "gt",          "ge",
-                                       "SCMP_CMP_EQ", "SCMP_CMP_NE", "SCMP_CMP_MASKED_EQ",
-                                       "SCMP_CMP_LT", "SCMP_CMP_LE", "SCMP_CMP_GT",
-                                       "SCMP_CMP_GE", NULL};
+static const char *const op_names[] = {
+    "in",          "subset_of",   "eq",          "ne",          "masked_eq",   "lt",
+    "le",          "gt",          "ge",          "SCMP_CMP_EQ", "SCMP_CMP_NE", "SCMP_CMP_MASKED_EQ",
+    "SCMP_CMP_LT", "SCMP_CMP_LE", "SCMP_CMP_GT", "SCMP_CMP_GE", NULL};
 
 static const struct orch_rd_field arg_fields[] = {
     {.key = "index",
@@ -195,11 +198,7 @@ static const struct orch_rd_field arg_fields[] = {
      .min = 0,
      .max = 5,
      .required = true},
-    {.key = "op",
-     .kind = ORCH_RD_ENUM,
-     .off = offsetof(struct arg, op),
-     .names = op_names,
-     .required = true},
+    {.key = "op", .kind = ORCH_RD_ENUM, .off = offsetof(struct arg, op), .names = op_names, .required = true},
     {.key = "value", .kind = ORCH_RD_CALL, .call = read_arg_value, .required = true},
     {.key = "mask", .kind = ORCH_RD_CALL, .call = read_arg_mask},
     {.key = "valueTwo", .kind = ORCH_RD_CALL, .call = read_arg_two},
@@ -300,8 +299,7 @@ static int compare_values(const void *a, const void *b)
 }
 
 /* Values beyond the width, and a value that is there twice: false with a diagnostic. */
-static bool settle_set(const struct orch_rd *rd, const struct arg *a, uint64_t width,
-                       struct orch_arg_cond *c)
+static bool settle_set(const struct orch_rd *rd, const struct arg *a, uint64_t width, struct orch_arg_cond *c)
 {
     for (size_t i = 0; i < a->n_set; i++) {
         uint64_t v = cut_sign(a->set[i], width);
@@ -325,10 +323,15 @@ static bool settle_set(const struct orch_rd *rd, const struct arg *a, uint64_t w
 /* A condition in the form of the effective profile; false if it holds for no value, or for every one. */
 static bool settle_op(const struct orch_rd *rd, const struct arg *a, uint64_t width, struct orch_arg_cond *c)
 {
-    static const enum orch_arg_op ops[] = {
-        [OP_IN] = ORCH_OP_IN, [OP_SUBSET] = ORCH_OP_MASKED_EQ, [OP_EQ] = ORCH_OP_EQ,
-        [OP_NE] = ORCH_OP_NE, [OP_MASKED] = ORCH_OP_MASKED_EQ, [OP_LT] = ORCH_OP_LT,
-        [OP_LE] = ORCH_OP_LE, [OP_GT] = ORCH_OP_GT,            [OP_GE] = ORCH_OP_GE};
+    static const enum orch_arg_op ops[] = {[OP_IN] = ORCH_OP_IN,
+                                           [OP_SUBSET] = ORCH_OP_MASKED_EQ,
+                                           [OP_EQ] = ORCH_OP_EQ,
+                                           [OP_NE] = ORCH_OP_NE,
+                                           [OP_MASKED] = ORCH_OP_MASKED_EQ,
+                                           [OP_LT] = ORCH_OP_LT,
+                                           [OP_LE] = ORCH_OP_LE,
+                                           [OP_GT] = ORCH_OP_GT,
+                                           [OP_GE] = ORCH_OP_GE};
     bool subset = a->op == OP_SUBSET;
     c->op = ops[a->op];
     c->value = cut_sign(a->value, width);
@@ -449,7 +452,9 @@ static const char *not_allowable(const char *s)
                                                        : NULL;
     if (orch_sc_never_allowed(orch_syscall_number(s)))
         return "what it does is out of sight of filter and supervisor";
-    return orch_prof_is_escape(s) ? "it is a way out of the sandbox (@escape); a rule with a \"reason\" can allow it" : NULL;
+    return orch_prof_is_escape(s)
+               ? "it is a way out of the sandbox (@escape); a rule with a \"reason\" can allow it"
+               : NULL;
 }
 
 static void read_allow(const struct orch_rd *rd, const cJSON *node, void *base)

@@ -255,8 +255,9 @@ static void apply_conditions(struct compile *c)
             continue;
         for (size_t k = 0; k < r->n_nrs; k++)
             if (!orch_sc_carve(r->nrs[k], &c->s->e[r->nrs[k]], r) && r->nrs[k] == ORCH_NR_clone)
-                REPORT(c, "rule %s: 'clone' can only be restricted by conditions on its flags that the filter "
-                          "can decide alone",
+                REPORT(c,
+                       "rule %s: 'clone' can only be restricted by conditions on its flags that the filter "
+                       "can decide alone",
                        r->origin);
     }
 }

@@ -193,10 +193,11 @@ static void report_pair(struct check *c, const struct orch_syscall_rule *earlier
     const char *name = orch_syscall_name(nr);
     bool hidden = covers(nr, earlier, later), equal = hidden && covers(nr, later, earlier);
     if (has_range(earlier) || has_range(later))
-        report(c, later,
-               "rule %s: '%s'%s has another rule at %s: a range (lt, le, gt, ge) must be the only rule of its "
-               "call",
-               later->origin, name, more, other);
+        report(
+            c, later,
+            "rule %s: '%s'%s has another rule at %s: a range (lt, le, gt, ge) must be the only rule of its "
+            "call",
+            later->origin, name, more, other);
     else if (equal && same_outcome(earlier, later))
         report(c, later, "rule %s is never reached for '%s'%s: %s has the same conditions and action",
                later->origin, name, more, other);
@@ -207,9 +208,10 @@ static void report_pair(struct check *c, const struct orch_syscall_rule *earlier
         report(c, later, "rule %s is never reached for '%s'%s: %s matches everything that it matches",
                later->origin, name, more, other);
     else
-        report(c, later,
-               "rule %s contradicts the one at %s for '%s'%s: some calls match both; make one of them narrower",
-               later->origin, other, name, more);
+        report(
+            c, later,
+            "rule %s contradicts the one at %s for '%s'%s: some calls match both; make one of them narrower",
+            later->origin, other, name, more);
 }
 
 static bool bad_pair(int nr, const struct orch_syscall_rule *earlier, const struct orch_syscall_rule *later)
@@ -265,10 +267,11 @@ static void check_together(struct check *c, size_t j)
             if (!(c->calls[i][nr / 64] >> (nr % 64) & 1))
                 continue;
             ORCH_AUTO_FREE char *first = place(&c->p->sc_rules[i]);
-            report(c, r,
-                   "rule %s is never reached for '%s': the rules from %s on together match everything that it "
-                   "matches",
-                   r->origin, orch_syscall_name(nr), first);
+            report(
+                c, r,
+                "rule %s is never reached for '%s': the rules from %s on together match everything that it "
+                "matches",
+                r->origin, orch_syscall_name(nr), first);
             return;
         }
     }

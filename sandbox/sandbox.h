@@ -58,7 +58,7 @@ struct orch_denial { /* everything borrowed for the time of the call */
     const char *access; /* "read" "write" "create" "delete" "exec" "connect" "look", or NULL */
     pid_t pid;          /* process as the host sees it; 0 unknown */
     const char *exe, *comm; /* may be NULL */
-    const char *action;     /* "errno" or "kill"; or ORCH_ACTION_LOG: no denial, a call that is to be on record */
+    const char *action; /* "errno" or "kill"; or ORCH_ACTION_LOG: no denial, a call that is to be on record */
     int errnum;
     const char *rule;
     const char *detail; /* "foreign ABI", "unreadable", decoded argument; NULL if none */
