@@ -5,7 +5,7 @@
 void orch_argset_add(struct orch_argset *s, uint64_t mask, uint64_t value)
 {
     if (s->n < ORCH_ARGSET_MAX)
-        s->v[s->n++] = (struct orch_cube){.mask = mask, .value = value & mask};
+        s->v[s->n++] = (struct orch_argcube){.mask = mask, .value = value & mask};
     else
         s->overflow = true;
 }
@@ -122,7 +122,7 @@ void orch_argset_and(const struct orch_argset *a, const struct orch_argset *b, s
     ret->overflow = a->overflow || b->overflow;
     for (size_t i = 0; i < a->n; i++)
         for (size_t k = 0; k < b->n; k++) {
-            const struct orch_cube *x = &a->v[i], *y = &b->v[k];
+            const struct orch_argcube *x = &a->v[i], *y = &b->v[k];
             uint64_t common = x->mask & y->mask;
             if ((x->value & common) == (y->value & common))
                 orch_argset_add(ret, x->mask | y->mask, x->value | y->value);

@@ -12,12 +12,12 @@
 
 #define ORCH_ARGSET_MAX 160 /* the complement of a range or value has at most 64, of two values 126 */
 
-struct orch_cube {
+struct orch_argcube {
     uint64_t mask, value; /* value has no bit outside mask */
 };
 
 struct orch_argset {
-    struct orch_cube v[ORCH_ARGSET_MAX];
+    struct orch_argcube v[ORCH_ARGSET_MAX];
     size_t n;
     bool overflow; /* more cubes than fit: the set is larger than v[] says */
 };

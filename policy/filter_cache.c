@@ -81,7 +81,7 @@ static const char *suspect(int fd)
         return "it is not a regular file";
     if (st.st_uid != geteuid())
         return "it belongs to someone else";
-    if ((st.st_mode & 077) != 0 || st.st_nlink != 1)
+    if ((st.st_mode & 077) != 0 || st.st_nlink > 1) /* 0: taken out just now */
         return "others can reach it";
     return NULL;
 }
