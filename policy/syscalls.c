@@ -253,12 +253,16 @@ static void apply_conditions(struct compile *c)
         const struct orch_syscall_rule *r = &c->p->sc_rules[i];
         if (r->n_args == 0 || r->action == ORCH_RULE_ALLOW)
             continue;
-        for (size_t k = 0; k < r->n_nrs; k++)
-            if (!orch_sc_carve(r->nrs[k], &c->s->e[r->nrs[k]], r) && r->nrs[k] == ORCH_NR_clone)
-                REPORT(c,
-                       "rule %s: 'clone' can only be restricted by conditions on its flags that the filter "
-                       "can decide alone",
-                       r->origin);
+        for (size_t k = 0; k < r->n_nrs; k++) {
+            if (orch_sc_carve(r->nrs[k], &c->s->e[r->nrs[k]], r) || r->nrs[k] != ORCH_NR_clone)
+                continue;
+            orch_sc_report(
+                c->d, r,
+                "rule %s: 'clone' can only be restricted by conditions on its flags that the filter "
+                "can decide alone",
+                r->origin);
+            c->failed = true;
+        }
     }
 }
 

@@ -25,11 +25,7 @@ struct check {
     unsigned n_cond[ORCH_SC_MAX];
 };
 
-static void report(struct check *c, const struct orch_syscall_rule *r, const char *fmt, ...)
-    ORCH_PRINTF(3, 4);
-
-/* At the rule's own place in its document. */
-static void report(struct check *c, const struct orch_syscall_rule *r, const char *fmt, ...)
+void orch_sc_report(struct orch_diags *d, const struct orch_syscall_rule *r, const char *fmt, ...)
 {
     const char *hash = strrchr(r->origin, '#');
     ORCH_AUTO_FREE char *file =
@@ -40,9 +36,14 @@ static void report(struct check *c, const struct orch_syscall_rule *r, const cha
     if (vasprintf(&msg, fmt, ap) < 0)
         msg = NULL;
     va_end(ap);
-    orch_diags_add(c->d, file, r->line, r->col, hash ? hash + 1 : NULL, "%s", msg ? msg : fmt);
-    c->failed = true;
+    orch_diags_add(d, file, r->line, r->col, hash ? hash + 1 : NULL, "%s", msg ? msg : fmt);
 }
+
+#define REPORT(c, r, ...)                                                                                    \
+    do {                                                                                                     \
+        orch_sc_report((c)->d, (r), __VA_ARGS__);                                                            \
+        (c)->failed = true;                                                                                  \
+    } while (0)
 
 /* "FILE:LINE:COL (POINTER)" of the other rule. */
 static char *place(const struct orch_syscall_rule *r)
@@ -76,13 +77,13 @@ static bool check_args(struct check *c, const struct orch_syscall_rule *r)
         struct orch_argset set;
         orch_argset_of(r->n_nrs > 0 ? r->nrs[0] : -1, a, &set);
         if (orch_argset_empty(&set)) {
-            report(c, r, "rule %s: argument %u can never match%s", r->origin, a->index,
+            REPORT(c, r, "rule %s: argument %u can never match%s", r->origin, a->index,
                    a->op == ORCH_OP_MASKED_EQ ? ": the value has bits outside the mask" : "");
             return false;
         }
     }
     if (!ok)
-        report(c, r, "rule %s: arguments must be 0-5, each at most once", r->origin);
+        REPORT(c, r, "rule %s: arguments must be 0-5, each at most once", r->origin);
     return ok;
 }
 
@@ -104,11 +105,11 @@ static bool check_call(struct check *c, const struct orch_syscall_rule *r, int n
     const char *name = nr >= 0 && nr < ORCH_SC_MAX ? orch_syscall_name(nr) : NULL;
     const char *why = name ? impossible(r, nr) : NULL;
     if (!name)
-        report(c, r, "rule %s: %d is not a system call", r->origin, nr);
+        REPORT(c, r, "rule %s: %d is not a system call", r->origin, nr);
     else if (why)
-        report(c, r, "rule %s: '%s' %s", r->origin, name, why);
+        REPORT(c, r, "rule %s: '%s' %s", r->origin, name, why);
     else if (r->n_args > 0 && ++c->n_cond[nr] == MAX_COND + 1)
-        report(c, r, "'%s' has more than %d rules with conditions", name, MAX_COND);
+        REPORT(c, r, "'%s' has more than %d rules with conditions", name, MAX_COND);
     return name && !why;
 }
 
@@ -118,7 +119,7 @@ static void check_rule(struct check *c, size_t i)
     if (!check_args(c, r))
         return;
     if (r->action == ORCH_RULE_ERRNO && (r->errnum < 1 || r->errnum > 4095)) {
-        report(c, r, "rule %s: errno must be 1-4095", r->origin);
+        REPORT(c, r, "rule %s: errno must be 1-4095", r->origin);
         return;
     }
     for (size_t k = 0; k < r->n_nrs; k++)
@@ -193,22 +194,22 @@ static void report_pair(struct check *c, const struct orch_syscall_rule *earlier
     const char *name = orch_syscall_name(nr);
     bool hidden = covers(nr, earlier, later), equal = hidden && covers(nr, later, earlier);
     if (has_range(earlier) || has_range(later))
-        report(
+        REPORT(
             c, later,
             "rule %s: '%s'%s has another rule at %s: a range (lt, le, gt, ge) must be the only rule of its "
             "call",
             later->origin, name, more, other);
     else if (equal && same_outcome(earlier, later))
-        report(c, later, "rule %s is never reached for '%s'%s: %s has the same conditions and action",
+        REPORT(c, later, "rule %s is never reached for '%s'%s: %s has the same conditions and action",
                later->origin, name, more, other);
     else if (equal)
-        report(c, later, "rule %s is never reached for '%s'%s: %s has the same conditions and another action",
+        REPORT(c, later, "rule %s is never reached for '%s'%s: %s has the same conditions and another action",
                later->origin, name, more, other);
     else if (hidden)
-        report(c, later, "rule %s is never reached for '%s'%s: %s matches everything that it matches",
+        REPORT(c, later, "rule %s is never reached for '%s'%s: %s matches everything that it matches",
                later->origin, name, more, other);
     else
-        report(
+        REPORT(
             c, later,
             "rule %s contradicts the one at %s for '%s'%s: some calls match both; make one of them narrower",
             later->origin, other, name, more);
@@ -267,7 +268,7 @@ static void check_together(struct check *c, size_t j)
             if (!(c->calls[i][nr / 64] >> (nr % 64) & 1))
                 continue;
             ORCH_AUTO_FREE char *first = place(&c->p->sc_rules[i]);
-            report(
+            REPORT(
                 c, r,
                 "rule %s is never reached for '%s': the rules from %s on together match everything that it "
                 "matches",
@@ -298,7 +299,7 @@ bool orch_sc_check_rules(const struct orch_profile *p, const struct orch_syscall
 {
     struct check c = {.p = p, .final = final, .d = d};
     if (p->n_sc_rules > MAX_RULES) {
-        report(&c, &p->sc_rules[MAX_RULES], "more than %d rules for system calls", MAX_RULES);
+        REPORT(&c, &p->sc_rules[MAX_RULES], "more than %d rules for system calls", MAX_RULES);
         return false;
     }
     c.calls = orch_xcalloc(p->n_sc_rules + 1, sizeof(*c.calls));

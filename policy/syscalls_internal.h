@@ -32,6 +32,10 @@ bool orch_sc_never_allowed(int nr);
 bool orch_sc_check_rules(const struct orch_profile *p, const struct orch_syscall_rule *final[ORCH_SC_MAX],
                          struct orch_diags *d);
 
+/* A diagnostic at the rule's own place in its document. */
+void orch_sc_report(struct orch_diags *d, const struct orch_syscall_rule *r, const char *fmt, ...)
+    ORCH_PRINTF(3, 4);
+
 /*
  * Takes away from what the filter allows by itself every call that the rule (with conditions) matches: those
  * must reach the rules. True if nothing else was lost by it; false if also calls that the rule does not match

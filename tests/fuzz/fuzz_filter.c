@@ -1,7 +1,7 @@
 /*
- * fuzz_filter.c - policies made from the input: what they mean against what filter and supervisor make of them
- * (tests/lib/policy_gen.h). The input is consumed eight bytes a choice; what is behind its end follows from a
- * seed, so a short input is a policy too.
+ * fuzz_filter.c - policies made from the input: what they mean against what filter and supervisor make of
+ * them (tests/lib/policy_gen.h). The input is consumed eight bytes a choice; what is behind its end follows
+ * from a seed, so a short input is a policy too.
  */
 #include <stdlib.h>
 #include "tests/lib/policy_gen.h"

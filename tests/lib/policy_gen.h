@@ -58,9 +58,9 @@ static const char *const gen_actions[][2] = {{"allow", "SCMP_ACT_ALLOW"},
 
 /* Plain calls, calls judged by their registers, a watched one, and calls that are not in the base. */
 static const int gen_calls[] = {
-    ORCH_NR_lseek,       ORCH_NR_mprotect, ORCH_NR_madvise, ORCH_NR_fcntl,         ORCH_NR_kill,
-    ORCH_NR_setsockopt,  ORCH_NR_ioctl,    ORCH_NR_socket,  ORCH_NR_prctl,         ORCH_NR_clone,
-    ORCH_NR_personality, ORCH_NR_openat,   ORCH_NR_shmget,  ORCH_NR_fanotify_mark, ORCH_NR_kcmp,
+    ORCH_NR_lseek,       ORCH_NR_mprotect, ORCH_NR_madvise, ORCH_NR_fcntl,          ORCH_NR_kill,
+    ORCH_NR_setsockopt,  ORCH_NR_ioctl,    ORCH_NR_socket,  ORCH_NR_prctl,          ORCH_NR_clone,
+    ORCH_NR_personality, ORCH_NR_openat,   ORCH_NR_shmget,  ORCH_NR_fanotify_mark,  ORCH_NR_kcmp,
     ORCH_NR_mbind,       ORCH_NR_sendto,   ORCH_NR_mmap,    ORCH_NR_lookup_dcookie,
 };
 
@@ -107,9 +107,8 @@ static uint64_t gen_value(struct gen *g, uint64_t width)
 
 static void gen_cond(struct gen *g, int nr, struct gen_cond *c)
 {
-    static const char *const ops[] = {"eq",        "eq",        "ne", "masked_eq", "masked_eq",
-                                      "subset_of", "subset_of", "in", "in",        "lt",
-                                      "le",        "gt",        "ge"};
+    static const char *const ops[] = {"eq", "eq", "ne", "masked_eq", "masked_eq", "subset_of", "subset_of",
+                                      "in", "in", "lt", "le",        "gt",        "ge"};
     c->op = ops[gen_below(g, ORCH_NELEM(ops))];
     c->index = (unsigned)gen_below(g, 3);
     uint64_t width = orch_syscall_arg_mask(nr, c->index);
@@ -144,8 +143,12 @@ GEN_UNUSED static void gen_policy(struct gen *g, struct gen_policy *p)
 
 static void gen_put_cond(struct orch_buf *b, const struct gen_cond *c, bool oci)
 {
-    static const char *const both[][2] = {{"eq", "SCMP_CMP_EQ"}, {"ne", "SCMP_CMP_NE"}, {"lt", "SCMP_CMP_LT"},
-                                          {"le", "SCMP_CMP_LE"}, {"gt", "SCMP_CMP_GT"}, {"ge", "SCMP_CMP_GE"},
+    static const char *const both[][2] = {{"eq", "SCMP_CMP_EQ"},
+                                          {"ne", "SCMP_CMP_NE"},
+                                          {"lt", "SCMP_CMP_LT"},
+                                          {"le", "SCMP_CMP_LE"},
+                                          {"gt", "SCMP_CMP_GT"},
+                                          {"ge", "SCMP_CMP_GE"},
                                           {"masked_eq", "SCMP_CMP_MASKED_EQ"}};
     const char *op = c->op;
     bool masked = strcmp(op, "masked_eq") == 0, list = strcmp(op, "in") == 0;
@@ -164,8 +167,8 @@ static void gen_put_cond(struct orch_buf *b, const struct gen_cond *c, bool oci)
 
 static void gen_put_rule(struct orch_buf *b, const struct gen_rule *r, bool oci)
 {
-    orch_buf_printf(b, "{\"%s\": [\"%s\"], \"action\": \"%s\", \"reason\": \"test\"", oci ? "names" : "syscalls",
-                    orch_syscall_name(r->nr), gen_actions[r->action][oci]);
+    orch_buf_printf(b, "{\"%s\": [\"%s\"], \"action\": \"%s\", \"reason\": \"test\"",
+                    oci ? "names" : "syscalls", orch_syscall_name(r->nr), gen_actions[r->action][oci]);
     if (r->action == GEN_ERRNO && oci)
         orch_buf_printf(b, ", \"errnoRet\": %d", r->errnum);
     else if (r->action == GEN_ERRNO)
@@ -181,8 +184,9 @@ GEN_UNUSED static char *gen_json(const struct gen_policy *p)
 {
     struct orch_buf b = {0};
     orch_buf_str(&b, "{\"schema\": 1, \"name\": \"t\", \"syscalls\": {\n");
-    orch_buf_str(&b, p->oci ? "\"allow\": [\"@agent-base\"], \"defaultAction\": \"SCMP_ACT_ERRNO\",\n\"syscalls\": ["
-                            : "\"allow\": [\"@agent-base\"], \"default\": \"EPERM\",\n\"rules\": [");
+    orch_buf_str(
+        &b, p->oci ? "\"allow\": [\"@agent-base\"], \"defaultAction\": \"SCMP_ACT_ERRNO\",\n\"syscalls\": ["
+                   : "\"allow\": [\"@agent-base\"], \"default\": \"EPERM\",\n\"rules\": [");
     for (size_t i = 0; i < p->n_rules; i++) {
         orch_buf_str(&b, i > 0 ? ",\n " : "\n ");
         gen_put_rule(&b, &p->rule[i], p->oci);
@@ -313,8 +317,9 @@ static uint64_t gen_probe(struct gen *g, const struct gen_policy *p)
 }
 
 /* Compares n calls; NULL, or what differs (to be freed). */
-GEN_UNUSED static char *gen_compare(struct gen *g, const struct gen_policy *p, const struct orch_syscalls *base,
-                                    const struct orch_syscalls *s, const struct orch_filter *f, size_t n)
+GEN_UNUSED static char *gen_compare(struct gen *g, const struct gen_policy *p,
+                                    const struct orch_syscalls *base, const struct orch_syscalls *s,
+                                    const struct orch_filter *f, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         struct seccomp_data d = {.arch = AUDIT_ARCH_X86_64,
@@ -324,15 +329,16 @@ GEN_UNUSED static char *gen_compare(struct gen *g, const struct gen_policy *p, c
             d.args[k] = gen_probe(g, p);
         struct gen_verdict want = gen_meaning(p, base, &d), got = gen_outcome(s, f, &d);
         if (want.kind != got.kind || want.errnum != got.errnum || want.log != got.log)
-            return orch_xasprintf("call %d (0x%llx, 0x%llx, 0x%llx, ...): meant %d/%d/%d, came to %d/%d/%d", d.nr,
-                                  (unsigned long long)d.args[0], (unsigned long long)d.args[1],
+            return orch_xasprintf("call %d (0x%llx, 0x%llx, 0x%llx, ...): meant %d/%d/%d, came to %d/%d/%d",
+                                  d.nr, (unsigned long long)d.args[0], (unsigned long long)d.args[1],
                                   (unsigned long long)d.args[2], (int)want.kind, want.errnum, want.log,
                                   (int)got.kind, got.errnum, got.log);
     }
     return NULL;
 }
 
-/* The profile of a text, or NULL if it is refused; *ret_rule (may be NULL) then is the first rule at fault. */
+/* The profile of a text, or NULL if it is refused; *ret_rule (may be NULL) then is the first rule at fault.
+ */
 GEN_UNUSED static struct orch_profile *gen_load(const char *text, size_t *ret_rule)
 {
     ORCH_AUTO(orch_strv_fini) struct orch_strv sources = {0};

@@ -1,4 +1,5 @@
-/* test_argset.c - every operator as cubes, against its plain meaning: all values of a 16-bit argument, edges of wider ones. */
+/* test_argset.c - every operator as cubes, against its plain meaning: all values of a 16-bit argument, edges
+ * of wider ones. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

@@ -40,7 +40,8 @@ static int set_up(void **state)
     struct orch_diags d = {0};
     if (!mkdtemp(dir) || orch_syscalls_compile(&profile, &table, &d) < 0)
         return -1;
-    cache = (struct orch_filter_cache){.dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), .note = take_note};
+    cache =
+        (struct orch_filter_cache){.dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), .note = take_note};
     orch_filter_key(&table, key);
     return cache.dirfd >= 0 ? 0 : -1;
 }

@@ -103,7 +103,8 @@ static void base_and_client_have_no_way_out(void **state)
 static void allowing_a_group_permits_no_way_out(void **state)
 {
     (void)state;
-    static const int never[] = {ORCH_NR_io_uring_setup, ORCH_NR_clone3, ORCH_NR_openat2, ORCH_NR_memfd_create};
+    static const int never[] = {ORCH_NR_io_uring_setup, ORCH_NR_clone3, ORCH_NR_openat2,
+                                ORCH_NR_memfd_create};
     size_t some = 0;
     for (size_t g = 0; orch_syscall_group_names[g]; g++) {
         bool set[ORCH_SC_MAX] = {false};
@@ -192,9 +193,10 @@ static void values_are_joined_by_bars(void **state)
         {"0xffffffffffffffff", UINT64_MAX},
         {"18446744073709551615", UINT64_MAX},
     };
-    static const char *const bad[] = {"",   "|",     "O_CREAT|", "|O_CREAT", "O_CREAT||O_TRUNC", "O_CREAT O_TRUNC",
-                                      "-1", "0x",    "1.5",      "o_creat",  "O_CREAT&O_TRUNC",  "18446744073709551616",
-                                      "+1", "0x1 2", "\t1"};
+    static const char *const bad[] = {
+        "",   "|",     "O_CREAT|", "|O_CREAT", "O_CREAT||O_TRUNC", "O_CREAT O_TRUNC",
+        "-1", "0x",    "1.5",      "o_creat",  "O_CREAT&O_TRUNC",  "18446744073709551616",
+        "+1", "0x1 2", "\t1"};
     uint64_t v;
     for (size_t i = 0; i < ORCH_NELEM(good); i++) {
         if (!orch_const_value(good[i].text, &v) || v != good[i].value)
