@@ -255,8 +255,8 @@ struct gen_verdict {
 };
 
 /* base: the table of the same profile without rules. */
-static struct gen_verdict gen_meaning(const struct gen_policy *p, const struct orch_syscalls *base,
-                                      const struct seccomp_data *d)
+GEN_UNUSED static struct gen_verdict gen_meaning(const struct gen_policy *p, const struct orch_syscalls *base,
+                                                 const struct seccomp_data *d)
 {
     const struct gen_rule *r = gen_match(p, d);
     struct orch_sc_answer a;
@@ -277,8 +277,8 @@ static struct gen_verdict gen_meaning(const struct gen_policy *p, const struct o
 }
 
 /* What filter and supervisor together come to. */
-static struct gen_verdict gen_outcome(const struct orch_syscalls *s, const struct orch_filter *f,
-                                      const struct seccomp_data *d)
+GEN_UNUSED static struct gen_verdict gen_outcome(const struct orch_syscalls *s, const struct orch_filter *f,
+                                                 const struct seccomp_data *d)
 {
     struct orch_sc_answer a;
     if (orch_bpf_run(f->prog, f->len, d) == SECCOMP_RET_ALLOW)
@@ -337,25 +337,42 @@ GEN_UNUSED static char *gen_compare(struct gen *g, const struct gen_policy *p,
     return NULL;
 }
 
+static struct orch_profile *gen_read(const char *text, struct orch_diags *d)
+{
+    ORCH_AUTO(orch_strv_fini) struct orch_strv sources = {0};
+    struct orch_profile *p = NULL;
+    orch_strv_add_take(&sources, orch_xasprintf("./t.json\n%s", text));
+    (void)orch_profile_from_sources(&sources, "t", &p, d);
+    return p;
+}
+
 /* The profile of a text, or NULL if it is refused; *ret_rule (may be NULL) then is the first rule at fault.
  */
 GEN_UNUSED static struct orch_profile *gen_load(const char *text, size_t *ret_rule)
 {
-    ORCH_AUTO(orch_strv_fini) struct orch_strv sources = {0};
-    struct orch_profile *p = NULL;
     struct orch_diags d = {0};
     unsigned long rule = 0;
-    orch_strv_add_take(&sources, orch_xasprintf("./t.json\n%s", text));
-    (void)orch_profile_from_sources(&sources, "t", &p, &d);
+    struct orch_profile *p = gen_read(text, &d);
     if (d.n > 0 && d.v[0].pointer && sscanf(d.v[0].pointer, "/syscalls/%*[a-z]/%lu", &rule) == 1 && ret_rule)
         *ret_rule = rule;
     orch_diags_fini(&d);
     return p;
 }
 
+/* The same, with the first reason. */
+GEN_UNUSED static struct orch_profile *gen_load_why(const char *text, char **ret_why)
+{
+    struct orch_diags d = {0};
+    struct orch_profile *p = gen_read(text, &d);
+    *ret_why = d.n > 0 ? orch_xstrdup(d.v[0].msg) : NULL;
+    orch_diags_fini(&d);
+    return p;
+}
+
 /* A random set of rules nearly always has one that contradicts another: those that are refused are taken out,
  * one at a time. NULL when none is left. */
-static struct orch_profile *gen_load_part(struct gen_policy *p, size_t *ret_refused, char **ret_text)
+GEN_UNUSED static struct orch_profile *gen_load_part(struct gen_policy *p, size_t *ret_refused,
+                                                     char **ret_text)
 {
     for (;;) {
         size_t rule = 0;
