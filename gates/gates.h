@@ -42,6 +42,7 @@ struct orch_gate_ctx {
     struct orch_closure_cache *closures; /* for the plans of gate commands; may be NULL */
     uid_t uid;
     gid_t gid;
+    const struct orch_filter_cache *filters; /* as in struct orch_plan_args */
     /* A gate command's output and denials, for logs and audit; may be NULL. */
     void *ctx;
     void (*on_output)(void *ctx, const char *gate, int stream, const void *p, size_t n);

@@ -62,13 +62,14 @@ struct orch_plan_args {
         *where_pointer; /* the document and place that name the command, for diagnostics; may be NULL */
     const struct orch_env_pair *env; /* agent's own, added last */
     size_t n_env;
-    const struct orch_strv *pass_env; /* names added to the profile's */
-    const char *prompt_text;          /* for ${ORCH_PROMPT_TEXT}; NULL = empty */
-    const char *run_id;               /* ORCH_RUN; NULL = unset */
-    unsigned attempt;                 /* ORCH_ATTEMPT */
-    bool exec_view;                   /* gates: the workspace is executable */
-    bool agent;                       /* an agent's (has /orch and ORCH_*), not a gate's */
-    uid_t uid;                        /* the agent's user and group, inside and for the kernel */
+    const struct orch_strv *pass_env;        /* names added to the profile's */
+    const char *prompt_text;                 /* for ${ORCH_PROMPT_TEXT}; NULL = empty */
+    const char *run_id;                      /* ORCH_RUN; NULL = unset */
+    unsigned attempt;                        /* ORCH_ATTEMPT */
+    bool exec_view;                          /* gates: the workspace is executable */
+    const struct orch_filter_cache *filters; /* compiled filters are kept there; NULL = nowhere */
+    bool agent;                              /* an agent's (has /orch and ORCH_*), not a gate's */
+    uid_t uid;                               /* the agent's user and group, inside and for the kernel */
     gid_t gid;
 };
 

@@ -11,6 +11,7 @@
 #include "common/io.h"
 #include "policy/profile_int.h"
 #include "policy/within.h"
+#include "policy/syscalls.h"
 
 struct chain {
     struct orch_prof_doc docs[ORCH_PROF_MAX_DEPTH]; /* the named profile first, its root parent last */
@@ -198,6 +199,7 @@ static struct orch_profile *compose_chain(const struct chain *c, struct orch_dia
         eff = next;
     }
     orch_prof_check_whole(eff, &c->docs[0], d);
+    (void)orch_syscalls_check(eff, d);
     set_digest(eff, c);
     set_sources(eff, c);
     return eff;

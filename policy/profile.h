@@ -42,16 +42,31 @@ struct orch_tool {
     unsigned line, col; /* where written, for diagnostics of the resolver */
 };
 
-enum orch_arg_op { ORCH_OP_EQ, ORCH_OP_NE, ORCH_OP_MASKED_EQ };
+/* The operators of a document; its subset_of is MASKED_EQ with value 0. LT and the rest compare unsigned. */
+enum orch_arg_op {
+    ORCH_OP_EQ,
+    ORCH_OP_NE,
+    ORCH_OP_MASKED_EQ,
+    ORCH_OP_IN,
+    ORCH_OP_LT,
+    ORCH_OP_LE,
+    ORCH_OP_GT,
+    ORCH_OP_GE,
+};
+
+#define ORCH_ARG_SET_MAX 32
 
 struct orch_arg_cond {
     unsigned index; /* 0-5 */
     enum orch_arg_op op;
     uint64_t value,
         mask; /* mask: MASKED_EQ only; 32-bit arguments already cut to 32 bits by the width table */
+    uint64_t set[ORCH_ARG_SET_MAX]; /* IN only: ascending, no value twice */
+    size_t n_set;
 };
 
-enum orch_rule_action { ORCH_RULE_ALLOW, ORCH_RULE_ERRNO, ORCH_RULE_KILL };
+/* LOG: allowed as by ALLOW, and each such call is on record. */
+enum orch_rule_action { ORCH_RULE_ALLOW, ORCH_RULE_ERRNO, ORCH_RULE_KILL, ORCH_RULE_LOG };
 
 struct orch_syscall_rule {
     int *nrs; /* system call numbers, x86_64 */
@@ -61,6 +76,7 @@ struct orch_syscall_rule {
     struct orch_arg_cond args[6];
     size_t n_args;
     char *origin;
+    unsigned line, col; /* where written, for diagnostics of the compiler */
 };
 
 enum orch_net_mode { ORCH_NET_NONE, ORCH_NET_LOOPBACK };

@@ -277,7 +277,7 @@ struct orch_profile *orch_prof_compose(const struct orch_profile *parent, const 
     merge_values(eff, parent, doc, root);
     merge_tools(eff, parent, own, orch_rd_get(root, "tools") != NULL);
     merge_list(&eff->sc_allow, &parent->sc_allow, &own->sc_allow,
-               orch_rd_get(orch_rd_get(root, "syscalls"), "allow") != NULL);
+               orch_prof_gives_allow(orch_rd_get(root, "syscalls")));
     merge_list(&eff->env_pass, &parent->env_pass, &own->env_pass,
                orch_rd_get(orch_rd_get(root, "env"), "pass") != NULL);
     merge_fs(eff, parent);

@@ -49,6 +49,31 @@ void orch_prof_places_fini(struct orch_profile *p);
 void orch_prof_read_filesystem(const struct orch_rd *rd, const cJSON *node, void *base);
 void orch_prof_read_syscalls(const struct orch_rd *rd, const cJSON *node, void *base);
 
+/* The section says itself which calls are allowed: in "allow", or as an OCI object by its default action. */
+bool orch_prof_gives_allow(const cJSON *syscalls);
+/* The section's list of rules in either spelling, or NULL. */
+const cJSON *orch_prof_rules_node(const cJSON *syscalls);
+
+/* What only an OCI object has (profile_oci.c). base is the struct orch_profile. */
+void orch_prof_oci_default(const struct orch_rd *rd, const cJSON *node, void *base);
+void orch_prof_oci_architectures(const struct orch_rd *rd, const cJSON *node, void *base);
+void orch_prof_oci_flags(const struct orch_rd *rd, const cJSON *node, void *base);
+void orch_prof_oci_listener(const struct orch_rd *rd, const cJSON *node, void *base);
+/* An action that the language does not have is reported with the reason: true. */
+bool orch_prof_action_refused(const struct orch_rd *rd, const cJSON *node);
+/* The names of those actions, for near names. NULL-terminated. */
+extern const char *const orch_prof_refused_actions[];
+/* Reports, at b, that a and b are one key in two spellings, if both are there. */
+void orch_prof_two_spellings(const struct orch_rd *rd, const cJSON *object, const char *a, const char *b);
+
+/* The name is a member of @escape. */
+bool orch_prof_is_escape(const char *name);
+/* Calls of a rule that need a reason, or that cannot have this rule; `conditions`: it has arguments. */
+void orch_prof_check_calls(const struct orch_rd *rd, const cJSON *node, const struct orch_syscall_rule *r,
+                           bool conditions);
+/* An allow rule on a call that is judged by its registers names harmless values, or has a reason. */
+void orch_prof_check_judged(const struct orch_rd *rd, const cJSON *node, const struct orch_syscall_rule *r);
+
 /* "FILE#POINTER" of a node. Owned by the caller. */
 char *orch_prof_origin(const struct orch_rd *rd, const cJSON *node);
 
@@ -71,9 +96,11 @@ struct orch_env_pair *orch_prof_add_env(struct orch_env_pair **v, size_t *n);
 /* Names of the syscall section (consts.c). */
 /* "EPERM" or "1" -> 1..4095, else -1. */
 int orch_errno_number(const char *s);
-/* "TIOCSTI", "0x5412", "21522" -> value. False if it is none of these. */
+/* "TIOCSTI", "0x5412", "21522", or several of these joined by "|" -> value. False if it is none of these. */
 bool orch_const_value(const char *s, uint64_t *ret);
-/* Nearest constant name or NULL. */
+/* Name nearest to the first part of s that is neither name nor number, or NULL. */
 const char *orch_const_near(const char *s);
+/* The i-th named constant; false behind the last. */
+bool orch_const_at(size_t i, const char **ret_name, uint64_t *ret_value);
 
 #endif

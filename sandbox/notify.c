@@ -32,6 +32,7 @@ struct judged {
     int errnum;       /* > 0: refuse with it; 0: continue */
     bool denial;      /* put it on record */
     bool kills;       /* and end the process */
+    const char *log;  /* rule by which the call is put on record also when it goes on */
     bool host_lookup; /* a denial only if the path exists on the host, looked up after the reply */
     struct orch_denial d;
     struct orch_buf text, text2; /* as given by the task */
@@ -429,6 +430,7 @@ static void judge(struct judged *j)
     struct orch_sc_answer a;
 
     orch_syscalls_answer(&j->n->plan->syscalls, &j->req->data, &a);
+    j->log = a.log;
     switch (a.kind) {
     case ORCH_SC_ALLOW:
         return;
@@ -455,6 +457,18 @@ static void judge(struct judged *j)
         return;
     }
     deny(j, ORCH_CLASS_SYSCALL, EPERM, "sandbox#/calls");
+}
+
+/* A call that a log rule lets go on: a record, no denial, so it counts for no budget. */
+static void judge_logged(struct judged *j)
+{
+    if (!j->log || j->denial || j->errnum != 0)
+        return;
+    j->denial = true;
+    j->d.class = ORCH_CLASS_SYSCALL;
+    j->d.action = ORCH_ACTION_LOG;
+    j->d.rule = j->log;
+    j->d.quiet = true;
 }
 
 static void reply(struct judged *j)
@@ -507,6 +521,7 @@ enum orch_next orch_notify_serve(struct orch_notify *n)
     if (ioctl(n->listener, SECCOMP_IOCTL_NOTIF_RECV, n->req) < 0)
         return ORCH_GO_ON; /* the task died or was interrupted meanwhile */
     judge(&j);
+    judge_logged(&j);
     if (j.denial) {
         tgid = orch_task_tgid((pid_t)n->req->pid);
         exe = orch_task_exe((pid_t)n->req->pid);

@@ -47,6 +47,8 @@ enum orch_denial_class {
 };
 const char *orch_denial_class_name(enum orch_denial_class c);
 
+#define ORCH_ACTION_LOG "log" /* such a record is quiet, and an event of its own in the audit log */
+
 struct orch_denial { /* everything borrowed for the time of the call */
     enum orch_denial_class class;
     int nr; /* system call number, -1 for control */
@@ -57,7 +59,7 @@ struct orch_denial { /* everything borrowed for the time of the call */
     const char *access; /* "read" "write" "create" "delete" "exec" "connect" "look", or NULL */
     pid_t pid;          /* process as the host sees it; 0 unknown */
     const char *exe, *comm; /* may be NULL */
-    const char *action;     /* "errno" or "kill" */
+    const char *action; /* "errno" or "kill"; or ORCH_ACTION_LOG: no denial, a call that is to be on record */
     int errnum;
     const char *rule;
     const char *detail; /* "foreign ABI", "unreadable", decoded argument; NULL if none */

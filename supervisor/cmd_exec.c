@@ -10,6 +10,7 @@
 #include "common/exit.h"
 #include "common/io.h"
 #include "supervisor/exec.h"
+#include "supervisor/filter_store.h"
 #include "supervisor/preflight.h"
 
 static int load_profile(struct orch_exec *e, struct orch_err *err)
@@ -127,8 +128,10 @@ static int check_tool(const struct orch_exec *e, const char *command, struct orc
 static int compile(struct orch_exec *e, struct orch_err *err)
 {
     struct orch_diags d = {0};
+    ORCH_AUTO(orch_filter_store_close) struct orch_filter_cache filters = orch_filter_store_open(e->state);
     const struct orch_plan_args a = {
         .profile = e->profile,
+        .filters = &filters,
         .workspace = e->workspace,
         .phase = "exec",
         .base_dir = e->cwd,

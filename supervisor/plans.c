@@ -6,6 +6,7 @@
 
 #include "common/escape.h"
 #include "common/exit.h"
+#include "supervisor/filter_store.h"
 #include "supervisor/output.h"
 #include "supervisor/preflight.h"
 
@@ -43,9 +44,11 @@ int orch_run_compile(const struct orch_run *r, size_t phase, const char *prompt,
 {
     const struct orch_phase *p = &r->wf->phases[phase];
     ORCH_AUTO_FREE char *pointer = orch_xasprintf("/phases/%zu (its agent's command)", phase);
+    ORCH_AUTO(orch_filter_store_close) struct orch_filter_cache filters = orch_filter_store_open(r->state);
     const struct orch_plan_args a = {
         .where_file = r->wf->file,
         .where_pointer = pointer,
+        .filters = &filters,
         .profile = p->profile,
         .workspace = r->workspace,
         .phase = p->name,
@@ -74,9 +77,12 @@ static int try_gate(const struct orch_run *r, const struct orch_gate *g, struct 
     int result = 0, k;
 
     if (g->type == ORCH_GATE_COMMAND) {
+        ORCH_AUTO(orch_filter_store_close)
+        struct orch_filter_cache filters = orch_filter_store_open(r->state);
         const struct orch_plan_args a = {
             .where_file = r->wf->file,
             .where_pointer = g->origin,
+            .filters = &filters,
             .profile = g->profile,
             .workspace = r->workspace,
             .phase = g->name,
