@@ -125,20 +125,27 @@ static void read_access(const struct orch_rd *rd, const cJSON *node, void *base)
         r->access = (enum orch_access)v;
 }
 
+static const struct orch_rd_shape path_shape = {.type = "string",
+                                                .pattern = "^(/|\\$\\{(workspace|home|tmp)\\})"};
+static const struct orch_rd_shape access_shape = {.type = "string", .names = access_names};
+
 #define FLAG(k)                                                                                              \
     {                                                                                                        \
         .key = #k, .kind = ORCH_RD_BOOL, .off = offsetof(struct orch_fs_rule, k)                             \
     }
 
 static const struct orch_rd_field rule_fields[] = {
-    {.key = "path", .kind = ORCH_RD_CALL, .call = read_path, .required = true},
-    {.key = "access", .kind = ORCH_RD_CALL, .call = read_access, .required = true},
+    {.key = "path", .kind = ORCH_RD_CALL, .call = read_path, .required = true, .shape = &path_shape},
+    {.key = "access", .kind = ORCH_RD_CALL, .call = read_access, .required = true, .shape = &access_shape},
     FLAG(required),
     FLAG(scratch),
     FLAG(quiet),
     {.key = "reason", .kind = ORCH_RD_NONE},
     {0},
 };
+
+static const struct orch_rd_shape rule_shape = {.type = "object", .fields = rule_fields};
+const struct orch_rd_shape orch_prof_fs_shape = {.type = "array", .items = &rule_shape};
 
 static void check_rule(const struct orch_rd *rd, const cJSON *node, const struct orch_fs_rule *r)
 {

@@ -206,9 +206,13 @@ static const struct orch_rd_field arg_fields[] = {
      .names = op_names,
      .later = op_later,
      .required = true},
-    {.key = "value", .kind = ORCH_RD_CALL, .call = read_arg_value, .required = true},
-    {.key = "mask", .kind = ORCH_RD_CALL, .call = read_arg_mask},
-    {.key = "valueTwo", .kind = ORCH_RD_CALL, .call = read_arg_two},
+    {.key = "value",
+     .kind = ORCH_RD_CALL,
+     .call = read_arg_value,
+     .required = true,
+     .shape = &orch_shape_value},
+    {.key = "mask", .kind = ORCH_RD_CALL, .call = read_arg_mask, .shape = &orch_shape_value},
+    {.key = "valueTwo", .kind = ORCH_RD_CALL, .call = read_arg_two, .shape = &orch_shape_value},
     {.key = "reason", .kind = ORCH_RD_NONE},
     {0},
 };
@@ -269,6 +273,9 @@ static void read_args(const struct orch_rd *rd, const cJSON *node, void *base)
     }
 }
 
+static const struct orch_rd_shape arg_shape = {.type = "object", .fields = arg_fields};
+static const struct orch_rd_shape args_shape = {.type = "array", .items = &arg_shape};
+
 /*
  * The width of the argument, which all calls of the rule must share: the kernel drops the upper half of a
  * 32-bit argument, so a comparison that looked at it could be evaded (CVE-2019-10063).
@@ -315,15 +322,22 @@ static void settle_arg(const struct orch_rd *rd, struct rule *rule, const struct
 /* --- the rule as a whole --- */
 
 static const struct orch_rd_field rule_fields[] = {
-    {.key = "syscalls", .kind = ORCH_RD_CALL, .call = read_names},
-    {.key = "names", .kind = ORCH_RD_CALL, .call = read_names},
-    {.key = "action", .kind = ORCH_RD_CALL, .call = read_action, .required = true},
-    {.key = "errno", .kind = ORCH_RD_CALL, .call = read_rule_errno},
-    {.key = "errnoRet", .kind = ORCH_RD_CALL, .call = read_rule_errno},
-    {.key = "args", .kind = ORCH_RD_CALL, .call = read_args},
+    {.key = "syscalls", .kind = ORCH_RD_CALL, .call = read_names, .shape = &orch_shape_strings},
+    {.key = "names", .kind = ORCH_RD_CALL, .call = read_names, .shape = &orch_shape_strings},
+    {.key = "action",
+     .kind = ORCH_RD_CALL,
+     .call = read_action,
+     .required = true,
+     .shape = &orch_shape_string},
+    {.key = "errno", .kind = ORCH_RD_CALL, .call = read_rule_errno, .shape = &orch_shape_value},
+    {.key = "errnoRet", .kind = ORCH_RD_CALL, .call = read_rule_errno, .shape = &orch_shape_value},
+    {.key = "args", .kind = ORCH_RD_CALL, .call = read_args, .shape = &args_shape},
     {.key = "reason", .kind = ORCH_RD_NONE},
     {0},
 };
+
+static const struct orch_rd_shape rule_shape = {.type = "object", .fields = rule_fields};
+static const struct orch_rd_shape rules_shape = {.type = "array", .items = &rule_shape};
 
 static void check_spelling(const struct orch_rd *rd, const cJSON *node, const struct rule *rule)
 {
@@ -468,12 +482,14 @@ static void read_allow(const struct orch_rd *rd, const cJSON *node, void *base)
 }
 
 static const struct orch_rd_field syscalls_fields[] = {
-    {.key = "default", .kind = ORCH_RD_CALL, .call = read_default},
-    {.key = "allow", .kind = ORCH_RD_CALL, .call = read_allow},
-    {.key = "rules", .kind = ORCH_RD_CALL, .call = read_rules},
+    {.key = "default", .kind = ORCH_RD_CALL, .call = read_default, .shape = &orch_shape_value},
+    {.key = "allow", .kind = ORCH_RD_CALL, .call = read_allow, .shape = &orch_shape_strings},
+    {.key = "rules", .kind = ORCH_RD_CALL, .call = read_rules, .shape = &rules_shape},
     {.key = "reason", .kind = ORCH_RD_NONE},
     {0},
 };
+
+const struct orch_rd_shape orch_prof_syscalls_shape = {.type = "object", .fields = syscalls_fields};
 
 void orch_prof_read_syscalls(const struct orch_rd *rd, const cJSON *node, void *base)
 {

@@ -85,6 +85,12 @@ static bool rule_cubes(int nr, const struct orch_syscall_rule *r, struct orch_cu
 
 /* --- the meaning of one number --- */
 
+/* Whatever else an action does beside, it permits the call unless it is one of these. */
+static bool refuses(const struct orch_syscall_rule *r)
+{
+    return r->action == ORCH_RULE_ERRNO || r->action == ORCH_RULE_KILL;
+}
+
 static bool names(const struct orch_syscall_rule *r, int nr)
 {
     for (size_t i = 0; i < r->n_nrs; i++)
@@ -114,7 +120,7 @@ static void apply_rule(struct meaning *m, struct orch_cubes *left, int nr, const
         orch_cubes_meet(left, &all.v[i], r->action == ORCH_RULE_KILL ? &m->killed : &hit);
     for (size_t i = 0; i < all.n; i++)
         orch_cubes_subtract(left, &all.v[i]);
-    if (r->action == ORCH_RULE_ALLOW)
+    if (!refuses(r))
         permit(m, &hit, r->n_args == 0 && orch_sc_find_judged(nr) != NULL, r);
     m->overflow = m->overflow || left->overflow || m->killed.overflow;
 }
@@ -166,7 +172,7 @@ static bool piece_within(const struct orch_profile *outer, int nr, const struct 
 static const struct orch_syscall_rule *first_refusal(const struct orch_profile *p, int nr)
 {
     for (size_t i = 0; i < p->n_sc_rules; i++)
-        if (p->sc_rules[i].action != ORCH_RULE_ALLOW && names(&p->sc_rules[i], nr))
+        if (refuses(&p->sc_rules[i]) && names(&p->sc_rules[i], nr))
             return &p->sc_rules[i];
     return NULL;
 }
