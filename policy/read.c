@@ -213,7 +213,9 @@ static void read_quantity(const struct orch_rd *rd, const cJSON *node, const str
     if (r == -EINVAL)
         orch_json_error(rd->doc, node, rd->d, "'%s' is not %s", node->valuestring, example);
     else if (r < 0 || v < f->min || v > f->max)
-        orch_json_error(rd->doc, node, rd->d, "'%s' is out of range", node->valuestring);
+        orch_json_error(rd->doc, node, rd->d, "'%s' is out of range: expected at least %llu%s%s",
+                        node->valuestring, (unsigned long long)f->min, time ? "ms" : "B",
+                        time ? " and at most 366 days" : " and less than 8 EiB");
     else
         *ret = v;
 }
