@@ -58,6 +58,8 @@ char *orch_prof_origin(const struct orch_rd *rd, const cJSON *node);
  * written. Owned by the caller.
  */
 char *orch_prof_fs_key(const struct orch_fs_rule *r);
+/* Do both rules name one path? */
+bool orch_prof_fs_same(const struct orch_fs_rule *a, const struct orch_fs_rule *b);
 void orch_prof_fs_rule_fini(struct orch_fs_rule *r);
 void orch_prof_tool_fini(struct orch_tool *t);
 /* Frees what the fields hold, not p itself. */

@@ -155,6 +155,8 @@ static void read_tools(const struct orch_rd *rd, const cJSON *node, void *base)
         orch_json_error(rd->doc, node, rd->d, "expected a list of tools, or \"*\" for all");
         return;
     }
+    if (!orch_rd_array(rd, node))
+        return;
     const cJSON *item;
     cJSON_ArrayForEach(item, node) read_tool(rd, node, item, doc);
 }
@@ -309,10 +311,8 @@ static bool env_value_ok(const struct orch_rd *rd, const cJSON *node)
 static void read_env_set(const struct orch_rd *rd, const cJSON *node, void *base)
 {
     struct orch_profile *p = base;
-    if (!cJSON_IsObject(node)) {
-        orch_json_error(rd->doc, node, rd->d, "expected an object of names and values");
+    if (!orch_rd_map(rd, node))
         return;
-    }
     const cJSON *item;
     cJSON_ArrayForEach(item, node)
     {

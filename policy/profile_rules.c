@@ -74,7 +74,10 @@ struct rule {
 static void add_name(struct rule *rule, const char *name)
 {
     int nr = orch_syscall_number(name);
-    if (nr < 0 || orch_strv_has(&rule->names, name))
+    for (size_t i = 0; i < rule->r.n_nrs && nr >= 0; i++)
+        if (rule->r.nrs[i] == nr)
+            return;
+    if (nr < 0)
         return;
     orch_strv_add(&rule->names, name);
     rule->r.nrs = orch_xreallocarray(rule->r.nrs, rule->r.n_nrs + 1, sizeof(int));

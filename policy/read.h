@@ -68,6 +68,9 @@ struct orch_rd_field {
 };
 
 #define ORCH_RD_MAX_FIELDS 32
+#define ORCH_RD_MAX_ITEMS 1024 /* of one list: what is compared with each other stays cheap */
+#define ORCH_RD_MAX_ERRORS                                                                                   \
+    1000 /* of all documents; behind it nothing more is read, and one of them says so */
 
 /* Reads the object `node` by the table, ended by a field without key. False if it is not an object. */
 bool orch_rd_object(const struct orch_rd *rd, const cJSON *node, const struct orch_rd_field *fields,
@@ -82,8 +85,9 @@ const cJSON *orch_rd_get(const cJSON *object, const char *key);
 
 /* The string of the node, or NULL with a diagnostic. Borrowed. */
 const char *orch_rd_string(const struct orch_rd *rd, const cJSON *node);
-/* True if the node is an array; a diagnostic otherwise. */
+/* True if the node is an array (a map: an object) of at most ORCH_RD_MAX_ITEMS; a diagnostic otherwise. */
 bool orch_rd_array(const struct orch_rd *rd, const cJSON *node);
+bool orch_rd_map(const struct orch_rd *rd, const cJSON *node);
 bool orch_rd_bool(const struct orch_rd *rd, const cJSON *node, bool *ret);
 bool orch_rd_uint(const struct orch_rd *rd, const cJSON *node, uint64_t min, uint64_t max, uint64_t *ret);
 /* Index of the string in names; near names and `later` (may be NULL) as above. */

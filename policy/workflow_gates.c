@@ -312,6 +312,11 @@ static void read_gate(struct orch_wf_gates *all, const struct orch_rd *rd, const
     };
     const cJSON *type = orch_rd_get(node, "type");
     unsigned t = 0;
+    if (++all->total > ORCH_RD_MAX_ITEMS) {
+        if (all->total == ORCH_RD_MAX_ITEMS + 1)
+            orch_json_error(rd->doc, node, rd->d, "more than %d gates in a phase", ORCH_RD_MAX_ITEMS);
+        return;
+    }
     if (type == NULL) {
         orch_json_error(rd->doc, node, rd->d,
                         cJSON_IsObject(node) ? "missing key 'type'" : "a gate is an object");

@@ -54,6 +54,7 @@ struct orch_wf_gates {
     struct orch_wf_ctx *ctx;
     struct orch_strv names;            /* used in this phase */
     unsigned count[ORCH_GATE_NOT + 1]; /* gates seen, by type */
+    unsigned total;                    /* at most ORCH_RD_MAX_ITEMS */
 };
 
 /* Reads the list `node` into *ret; what was read stays there also after an error. */

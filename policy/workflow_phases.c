@@ -64,10 +64,8 @@ static void read_agent_command(const struct orch_rd *rd, const cJSON *node, void
 static void read_agent_env(const struct orch_rd *rd, const cJSON *node, void *base)
 {
     struct orch_agent *a = base;
-    if (!cJSON_IsObject(node)) {
-        orch_json_error(rd->doc, node, rd->d, "expected an object of names and values");
+    if (!orch_rd_map(rd, node))
         return;
-    }
     const cJSON *item;
     cJSON_ArrayForEach(item, node)
     {
