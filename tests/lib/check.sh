@@ -50,6 +50,19 @@ if [ "${ORCH_MUST_WORK:-0}" = 1 ]; then
     done
 fi
 
+# A few seconds on each reader, from the corpus on: make fuzz takes longer.
+if command -v clang >/dev/null 2>&1; then
+    echo "fuzz"
+    step "fuzz targets build" make --no-print-directory VARIANT=fuzz fuzz-bins
+    for target in tests/fuzz/fuzz_*.c; do
+        target=$(basename "$target" .c)
+        step "$target" tests/lib/fuzz.sh build/fuzz "${FUZZ_CHECK_SECONDS:-2}" "$target"
+    done
+else
+    echo "  skip fuzz: needs clang"
+    skipped=$((skipped + 1))
+fi
+
 echo "tests as $(id -un 2>/dev/null || id -u)"
 rc=0
 ORCH_COUNTS=$tmp/counts tests/lib/suite.sh unit cli acceptance redteam || rc=$?
