@@ -1,6 +1,6 @@
 #!/bin/sh
-# Runs each fuzz target (or those named) for some seconds: fuzz.sh DIRECTORY SECONDS [TARGET...]. The corpus of a target is tests/fuzz/corpus/NAME;
-# what is found there is read only, new inputs stay under the directory.
+# Runs each fuzz target (or those named) for some seconds: fuzz.sh DIRECTORY SECONDS [TARGET...]. The corpus of a target
+# is tests/fuzz/corpus/NAME; what is found there is read only, new inputs stay under the directory.
 set -eu
 dir=$1 seconds=$2
 shift 2
