@@ -7,7 +7,7 @@
 
 #include "common/hash.h"
 #include "common/io.h"
-#include "policy/read.h"
+#include "policy/assertions_int.h"
 
 static const char *const expect_names[] = {"allowed", "denied", "killed", "faked", NULL};
 
@@ -140,19 +140,23 @@ static void read_expect(const struct orch_rd *rd, const cJSON *node, void *base)
     it->a.expect_text = orch_xstrdup(s);
 }
 
+static const struct orch_rd_shape args_shape = {.type = "array", .items = &orch_shape_value};
+static const struct orch_rd_shape expect_shape = {.type = "string",
+                                                  .pattern = "^(allowed|denied|killed|faked|E[A-Z0-9]+)$"};
+
 static const struct orch_rd_field item_fields[] = {
-    {.key = "look", .kind = ORCH_RD_CALL, .call = read_act},
-    {.key = "read", .kind = ORCH_RD_CALL, .call = read_act},
-    {.key = "write", .kind = ORCH_RD_CALL, .call = read_act},
-    {.key = "create", .kind = ORCH_RD_CALL, .call = read_act},
-    {.key = "mkdir", .kind = ORCH_RD_CALL, .call = read_act},
-    {.key = "symlink", .kind = ORCH_RD_CALL, .call = read_act},
-    {.key = "delete", .kind = ORCH_RD_CALL, .call = read_act},
-    {.key = "exec", .kind = ORCH_RD_CALL, .call = read_act},
-    {.key = "connect", .kind = ORCH_RD_CALL, .call = read_act},
-    {.key = "syscall", .kind = ORCH_RD_CALL, .call = read_call},
-    {.key = "args", .kind = ORCH_RD_CALL, .call = read_args},
-    {.key = "expect", .kind = ORCH_RD_CALL, .call = read_expect, .required = true},
+    {.key = "look", .kind = ORCH_RD_CALL, .call = read_act, .shape = &orch_shape_string},
+    {.key = "read", .kind = ORCH_RD_CALL, .call = read_act, .shape = &orch_shape_string},
+    {.key = "write", .kind = ORCH_RD_CALL, .call = read_act, .shape = &orch_shape_string},
+    {.key = "create", .kind = ORCH_RD_CALL, .call = read_act, .shape = &orch_shape_string},
+    {.key = "mkdir", .kind = ORCH_RD_CALL, .call = read_act, .shape = &orch_shape_string},
+    {.key = "symlink", .kind = ORCH_RD_CALL, .call = read_act, .shape = &orch_shape_string},
+    {.key = "delete", .kind = ORCH_RD_CALL, .call = read_act, .shape = &orch_shape_string},
+    {.key = "exec", .kind = ORCH_RD_CALL, .call = read_act, .shape = &orch_shape_string},
+    {.key = "connect", .kind = ORCH_RD_CALL, .call = read_act, .shape = &orch_shape_string},
+    {.key = "syscall", .kind = ORCH_RD_CALL, .call = read_call, .shape = &orch_shape_string},
+    {.key = "args", .kind = ORCH_RD_CALL, .call = read_args, .shape = &args_shape},
+    {.key = "expect", .kind = ORCH_RD_CALL, .call = read_expect, .required = true, .shape = &expect_shape},
     {.key = "if_present", .kind = ORCH_RD_BOOL, .off = offsetof(struct item, a.if_present)},
     {.key = "reason", .kind = ORCH_RD_NONE},
     {0},
@@ -251,6 +255,9 @@ static void read_profile(const struct orch_rd *rd, const cJSON *node, void *base
     }
 }
 
+static const struct orch_rd_shape item_shape = {.type = "object", .fields = item_fields};
+static const struct orch_rd_shape list_shape = {.type = "array", .items = &item_shape, .min = 1};
+
 static const struct orch_rd_field fields[] = {
     {.key = "$schema", .kind = ORCH_RD_NONE},
     {.key = "schema",
@@ -259,12 +266,14 @@ static const struct orch_rd_field fields[] = {
      .min = 1,
      .max = 1,
      .required = true},
-    {.key = "profile", .kind = ORCH_RD_CALL, .call = read_profile},
-    {.key = "workspace", .kind = ORCH_RD_CALL, .call = read_workspace},
-    {.key = "assert", .kind = ORCH_RD_CALL, .call = read_list, .required = true},
+    {.key = "profile", .kind = ORCH_RD_CALL, .call = read_profile, .shape = &orch_shape_string},
+    {.key = "workspace", .kind = ORCH_RD_CALL, .call = read_workspace, .shape = &orch_shape_strings},
+    {.key = "assert", .kind = ORCH_RD_CALL, .call = read_list, .required = true, .shape = &list_shape},
     {.key = "reason", .kind = ORCH_RD_NONE},
     {0},
 };
+
+const struct orch_rd_shape orch_assertions_shape = {.type = "object", .fields = fields};
 
 bool orch_assertions_is(const struct orch_json *doc)
 {

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "policy/diff_int.h"
-#include "policy/syscalls.h"
+#include "policy/explain.h"
 
 #define NO_RULE UINT64_C(0x5ca1ab1e00009008) /* a register that nothing names */
 
@@ -121,10 +121,11 @@ static void try_witness(struct comparing *c, const struct orch_syscall_rule *r)
     struct pair p;
 
     for (size_t i = 0; i < r->n_args; i++) {
-        const struct orch_arg_cond *a = &r->args[i];
+        uint64_t samples[ORCH_COND_SAMPLES];
 
-        args[a->index] = a->op == ORCH_OP_NE ? a->value + 1 : a->value;
-        orch_buf_printf(&when, "%sargument %u = 0x%" PRIx64, i ? ", " : "", a->index, args[a->index]);
+        (void)orch_cond_samples(&r->args[i], samples);
+        args[r->args[i].index] = samples[0];
+        orch_buf_printf(&when, "%sargument %u = 0x%" PRIx64, i ? ", " : "", r->args[i].index, samples[0]);
     }
     ask(c, args, &p);
     if (!same(&p.a, &c->usual.a) || !same(&p.b, &c->usual.b))
@@ -138,11 +139,13 @@ static void try_rules(struct comparing *c, const struct orch_profile *p)
 
         if (r->n_args == 0 || !names(r, c->nr))
             continue;
-        for (size_t k = 0; k < r->n_args && r->n_args > 1; k++)
-            try_value(c, r->args[k].index, r->args[k].value);
-        for (size_t k = 0; k < r->n_args; k++)
-            if (r->args[k].op == ORCH_OP_NE)
-                try_value(c, r->args[k].index, r->args[k].value);
+        for (size_t k = 0; k < r->n_args; k++) {
+            uint64_t samples[ORCH_COND_SAMPLES];
+            size_t n = orch_cond_samples(&r->args[k], samples);
+
+            for (size_t j = 0; j < n; j++)
+                try_value(c, r->args[k].index, samples[j]);
+        }
         try_witness(c, r);
     }
 }

@@ -218,8 +218,49 @@ static bool rule_names(const struct orch_syscall_rule *r, int nr)
 /* An equality of 32 bits comes as one under a mask. */
 static bool is_equality(const struct orch_arg_cond *c)
 {
-    return c->op == ORCH_OP_EQ ||
+    return c->op == ORCH_OP_EQ || c->op == ORCH_OP_IN ||
            (c->op == ORCH_OP_MASKED_EQ && (c->mask == UINT32_MAX || c->mask == UINT64_MAX));
+}
+
+size_t orch_cond_samples(const struct orch_arg_cond *c, uint64_t ret[ORCH_COND_SAMPLES])
+{
+    size_t n = 0;
+
+    if (c->op == ORCH_OP_IN) {
+        for (; n < c->n_set && n < ORCH_ARG_SET_MAX; n++)
+            ret[n] = c->set[n];
+    } else if (is_equality(c) || c->op == ORCH_OP_MASKED_EQ) {
+        ret[n++] = c->value;
+    } else if (c->op == ORCH_OP_LT) {
+        ret[n++] = c->value - 1;
+        ret[n++] = c->value;
+    } else if (c->op == ORCH_OP_GT || c->op == ORCH_OP_NE) {
+        ret[n++] = c->value + 1;
+        ret[n++] = c->value;
+    } else {
+        ret[n++] = c->value;
+        ret[n++] = c->op == ORCH_OP_LE ? c->value + 1 : c->value - 1;
+    }
+    return n;
+}
+
+void orch_cond_text(const struct orch_arg_cond *c, struct orch_buf *out)
+{
+    static const char *const words[] = {
+        [ORCH_OP_NE] = "not ", [ORCH_OP_LT] = "below ",    [ORCH_OP_LE] = "at most ",
+        [ORCH_OP_GT] = "above ", [ORCH_OP_GE] = "at least ",
+    };
+    const char *word = (size_t)c->op < ORCH_NELEM(words) ? words[c->op] : NULL;
+
+    orch_buf_printf(out, "argument %u ", c->index);
+    if (c->op == ORCH_OP_IN) {
+        for (size_t i = 0; i < c->n_set; i++)
+            orch_buf_printf(out, "%s0x%" PRIx64, i ? " or " : "is ", c->set[i]);
+    } else if (c->op == ORCH_OP_MASKED_EQ && !is_equality(c)) {
+        orch_buf_printf(out, "has 0x%" PRIx64 " under mask 0x%" PRIx64, c->value, c->mask);
+    } else {
+        orch_buf_printf(out, "is %s0x%" PRIx64, word ? word : "", c->value);
+    }
 }
 
 /* Registers that fulfil all conditions of the rule, and the words for them. False: a given argument does not.
@@ -229,35 +270,34 @@ static bool witness(struct sweep *w, const struct orch_syscall_rule *r, struct o
 {
     for (size_t i = 0; i < r->n_args; i++) {
         const struct orch_arg_cond *c = &r->args[i];
-        uint64_t value = c->op == ORCH_OP_NE ? c->value + 1 : c->value;
+        uint64_t samples[ORCH_COND_SAMPLES];
 
-        orch_buf_printf(text, "%sargument %u ", i ? " and " : "", c->index);
-        if (c->op == ORCH_OP_NE)
-            orch_buf_printf(text, "is not 0x%" PRIx64, c->value);
-        else if (!is_equality(c))
-            orch_buf_printf(text, "has 0x%" PRIx64 " under mask 0x%" PRIx64, c->value, c->mask);
-        else
-            orch_buf_printf(text, "is 0x%" PRIx64, c->value);
+        (void)orch_cond_samples(c, samples);
+        orch_buf_str(text, i ? " and " : "");
+        orch_cond_text(c, text);
         *ret_bits |= 1u << c->index;
-        if (c->index < w->n_given && w->args[c->index] != value && c->op == ORCH_OP_EQ)
+        if (c->index < w->n_given && w->args[c->index] != samples[0] && is_equality(c))
             return false;
         if (c->index >= w->n_given)
-            w->args[c->index] = value;
+            w->args[c->index] = samples[0];
     }
     return true;
 }
 
+/* Each value that an equality names, one by one; a rule with more to it by registers that fulfil all of it. */
 static void try_rule(struct sweep *w, const struct orch_syscall_rule *r)
 {
     ORCH_AUTO_BUF struct orch_buf text = {0};
-    uint64_t kept[6];
+    uint64_t kept[6], samples[ORCH_COND_SAMPLES];
     struct orch_explained e;
     unsigned bits = 0;
     bool fits;
 
     if (r->n_args == 1 && is_equality(&r->args[0])) {
-        if (r->args[0].index >= w->n_given)
-            try_value(w, r->args[0].index, r->args[0].value, NULL);
+        size_t n = orch_cond_samples(&r->args[0], samples);
+
+        for (size_t i = 0; r->args[0].index >= w->n_given && i < n; i++)
+            try_value(w, r->args[0].index, samples[i], NULL);
         return;
     }
     memcpy(kept, w->args, sizeof(kept));

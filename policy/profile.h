@@ -156,6 +156,8 @@ const char *orch_builtin_text(const char *name, size_t *ret_len);
 /* "512MiB", "1GB", "100B", "0B" -> bytes; "20m", "10s", "250ms", "2h" -> milliseconds. -EINVAL, -ERANGE. */
 int orch_parse_size(const char *s, uint64_t *ret);
 int orch_parse_time(const char *s, uint64_t *ret_ms);
+/* The same as a regular expression, for the schema. */
+void orch_unit_pattern(bool time, struct orch_buf *out);
 const char *orch_access_name(enum orch_access a); /* "none" "ro" "rx" "rw" "rwx" */
 
 #endif

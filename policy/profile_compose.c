@@ -170,12 +170,9 @@ static void merge_list(struct orch_strv *eff, const struct orch_strv *parent, co
 
 static size_t find_fs(const struct orch_profile *p, const struct orch_fs_rule *r)
 {
-    ORCH_AUTO_FREE char *key = orch_prof_fs_key(r);
-    for (size_t i = 0; i < p->n_fs; i++) {
-        ORCH_AUTO_FREE char *other = orch_prof_fs_key(&p->fs[i]);
-        if (strcmp(key, other) == 0)
+    for (size_t i = 0; i < p->n_fs; i++)
+        if (orch_prof_fs_same(&p->fs[i], r))
             return i;
-    }
     return p->n_fs;
 }
 

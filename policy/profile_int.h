@@ -4,9 +4,9 @@
  *
  * One document is parsed into a struct orch_prof_doc: `own` holds only what the document itself says (0 and
  * empty where it says nothing; lists keep the element "@parent"). orch_prof_compose() lays `own` over the
- * parent's effective profile and orch_profile_within() (within.h) then compares the two effective profiles. The JSON
- * stays loaded until the end, because composition asks it which keys were given and the checks report at its
- * nodes.
+ * parent's effective profile and orch_profile_within() (within.h) then compares the two effective profiles.
+ * The JSON stays loaded until the end, because composition asks it which keys were given and the checks
+ * report at its nodes.
  */
 #ifndef ORCH_POLICY_PROFILE_INT_H
 #define ORCH_POLICY_PROFILE_INT_H
@@ -46,6 +46,7 @@ void orch_prof_add_places(struct orch_profile *eff, const struct orch_profile *p
 void orch_prof_places_fini(struct orch_profile *p);
 
 /* Sections with files of their own. base is the struct orch_prof_doc. */
+extern const struct orch_rd_shape orch_prof_shape, orch_prof_fs_shape, orch_prof_syscalls_shape;
 void orch_prof_read_filesystem(const struct orch_rd *rd, const cJSON *node, void *base);
 void orch_prof_read_syscalls(const struct orch_rd *rd, const cJSON *node, void *base);
 
@@ -82,6 +83,8 @@ char *orch_prof_origin(const struct orch_rd *rd, const cJSON *node);
  * written. Owned by the caller.
  */
 char *orch_prof_fs_key(const struct orch_fs_rule *r);
+/* Do both rules name one path? */
+bool orch_prof_fs_same(const struct orch_fs_rule *a, const struct orch_fs_rule *b);
 void orch_prof_fs_rule_fini(struct orch_fs_rule *r);
 void orch_prof_tool_fini(struct orch_tool *t);
 /* Frees what the fields hold, not p itself. */

@@ -55,7 +55,10 @@ struct rule {
 static void add_name(struct rule *rule, const char *name)
 {
     int nr = orch_syscall_number(name);
-    if (nr < 0 || orch_strv_has(&rule->names, name))
+    for (size_t i = 0; i < rule->r.n_nrs && nr >= 0; i++)
+        if (rule->r.nrs[i] == nr)
+            return;
+    if (nr < 0)
         return;
     orch_strv_add(&rule->names, name);
     rule->r.nrs = orch_xreallocarray(rule->r.nrs, rule->r.n_nrs + 1, sizeof(int));
@@ -191,6 +194,11 @@ static const char *const op_names[] = {
     "le",          "gt",          "ge",          "SCMP_CMP_EQ", "SCMP_CMP_NE", "SCMP_CMP_MASKED_EQ",
     "SCMP_CMP_LT", "SCMP_CMP_LE", "SCMP_CMP_GT", "SCMP_CMP_GE", NULL};
 
+/* A number or constant; of `in` a list of them. */
+static const struct orch_rd_shape values_shape = {.type = "array", .items = &orch_shape_value};
+static const struct orch_rd_shape *const value_or_list[] = {&orch_shape_value, &values_shape, NULL};
+static const struct orch_rd_shape arg_value_shape = {.any_of = value_or_list};
+
 static const struct orch_rd_field arg_fields[] = {
     {.key = "index",
      .kind = ORCH_RD_UINT,
@@ -199,9 +207,13 @@ static const struct orch_rd_field arg_fields[] = {
      .max = 5,
      .required = true},
     {.key = "op", .kind = ORCH_RD_ENUM, .off = offsetof(struct arg, op), .names = op_names, .required = true},
-    {.key = "value", .kind = ORCH_RD_CALL, .call = read_arg_value, .required = true},
-    {.key = "mask", .kind = ORCH_RD_CALL, .call = read_arg_mask},
-    {.key = "valueTwo", .kind = ORCH_RD_CALL, .call = read_arg_two},
+    {.key = "value",
+     .kind = ORCH_RD_CALL,
+     .call = read_arg_value,
+     .required = true,
+     .shape = &arg_value_shape},
+    {.key = "mask", .kind = ORCH_RD_CALL, .call = read_arg_mask, .shape = &orch_shape_value},
+    {.key = "valueTwo", .kind = ORCH_RD_CALL, .call = read_arg_two, .shape = &orch_shape_value},
     {.key = "reason", .kind = ORCH_RD_NONE},
     {0},
 };
@@ -265,6 +277,9 @@ static void read_args(const struct orch_rd *rd, const cJSON *node, void *base)
             rule->args[rule->n_args++] = a;
     }
 }
+
+static const struct orch_rd_shape arg_shape = {.type = "object", .fields = arg_fields};
+static const struct orch_rd_shape args_shape = {.type = "array", .items = &arg_shape};
 
 /*
  * The width of the argument, which all calls of the rule must share: the kernel drops the upper half of a
@@ -370,15 +385,22 @@ static void settle_arg(const struct orch_rd *rd, struct rule *rule, const struct
 /* --- the rule as a whole --- */
 
 static const struct orch_rd_field rule_fields[] = {
-    {.key = "syscalls", .kind = ORCH_RD_CALL, .call = read_names},
-    {.key = "names", .kind = ORCH_RD_CALL, .call = read_names},
-    {.key = "action", .kind = ORCH_RD_CALL, .call = read_action, .required = true},
-    {.key = "errno", .kind = ORCH_RD_CALL, .call = read_rule_errno},
-    {.key = "errnoRet", .kind = ORCH_RD_CALL, .call = read_rule_errno},
-    {.key = "args", .kind = ORCH_RD_CALL, .call = read_args},
+    {.key = "syscalls", .kind = ORCH_RD_CALL, .call = read_names, .shape = &orch_shape_strings},
+    {.key = "names", .kind = ORCH_RD_CALL, .call = read_names, .shape = &orch_shape_strings},
+    {.key = "action",
+     .kind = ORCH_RD_CALL,
+     .call = read_action,
+     .required = true,
+     .shape = &orch_shape_string},
+    {.key = "errno", .kind = ORCH_RD_CALL, .call = read_rule_errno, .shape = &orch_shape_value},
+    {.key = "errnoRet", .kind = ORCH_RD_CALL, .call = read_rule_errno, .shape = &orch_shape_value},
+    {.key = "args", .kind = ORCH_RD_CALL, .call = read_args, .shape = &args_shape},
     {.key = "reason", .kind = ORCH_RD_NONE},
     {0},
 };
+
+static const struct orch_rd_shape rule_shape = {.type = "object", .fields = rule_fields};
+static const struct orch_rd_shape rules_shape = {.type = "array", .items = &rule_shape};
 
 static void check_spelling(const struct orch_rd *rd, const cJSON *node, const struct rule *rule)
 {
@@ -482,19 +504,30 @@ static void read_allow(const struct orch_rd *rd, const cJSON *node, void *base)
 }
 
 static const struct orch_rd_field syscalls_fields[] = {
-    {.key = "default", .kind = ORCH_RD_CALL, .call = read_default},
-    {.key = "defaultErrnoRet", .kind = ORCH_RD_CALL, .call = read_default},
-    {.key = "defaultAction", .kind = ORCH_RD_CALL, .call = orch_prof_oci_default},
-    {.key = "architectures", .kind = ORCH_RD_CALL, .call = orch_prof_oci_architectures},
-    {.key = "flags", .kind = ORCH_RD_CALL, .call = orch_prof_oci_flags},
-    {.key = "listenerPath", .kind = ORCH_RD_CALL, .call = orch_prof_oci_listener},
-    {.key = "listenerMetadata", .kind = ORCH_RD_CALL, .call = orch_prof_oci_listener},
-    {.key = "allow", .kind = ORCH_RD_CALL, .call = read_allow},
-    {.key = "rules", .kind = ORCH_RD_CALL, .call = read_rules},
-    {.key = "syscalls", .kind = ORCH_RD_CALL, .call = read_rules},
+    {.key = "default", .kind = ORCH_RD_CALL, .call = read_default, .shape = &orch_shape_value},
+    {.key = "defaultErrnoRet", .kind = ORCH_RD_CALL, .call = read_default, .shape = &orch_shape_value},
+    {.key = "defaultAction",
+     .kind = ORCH_RD_CALL,
+     .call = orch_prof_oci_default,
+     .shape = &orch_shape_string},
+    {.key = "architectures",
+     .kind = ORCH_RD_CALL,
+     .call = orch_prof_oci_architectures,
+     .shape = &orch_shape_strings},
+    {.key = "flags", .kind = ORCH_RD_CALL, .call = orch_prof_oci_flags, .shape = &orch_shape_strings},
+    {.key = "listenerPath", .kind = ORCH_RD_CALL, .call = orch_prof_oci_listener, .shape = &orch_shape_string},
+    {.key = "listenerMetadata",
+     .kind = ORCH_RD_CALL,
+     .call = orch_prof_oci_listener,
+     .shape = &orch_shape_string},
+    {.key = "allow", .kind = ORCH_RD_CALL, .call = read_allow, .shape = &orch_shape_strings},
+    {.key = "rules", .kind = ORCH_RD_CALL, .call = read_rules, .shape = &rules_shape},
+    {.key = "syscalls", .kind = ORCH_RD_CALL, .call = read_rules, .shape = &rules_shape},
     {.key = "reason", .kind = ORCH_RD_NONE},
     {0},
 };
+
+const struct orch_rd_shape orch_prof_syscalls_shape = {.type = "object", .fields = syscalls_fields};
 
 void orch_prof_read_syscalls(const struct orch_rd *rd, const cJSON *node, void *base)
 {

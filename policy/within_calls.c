@@ -61,7 +61,13 @@ static bool condition(int nr, const struct orch_arg_cond *a, struct orch_cubes *
         cube_of(a->index, mask, a->value, &c);
         orch_cubes_subtract(ret, &c);
         return true;
-    default:
+    case ORCH_OP_IN:
+        for (size_t i = 0; i < a->n_set; i++) {
+            cube_of(a->index, mask, a->set[i], &c);
+            orch_cubes_add(ret, &c);
+        }
+        return true;
+    default: /* a range: counts as more than can be compared */
         return false;
     }
 }
@@ -84,6 +90,12 @@ static bool rule_cubes(int nr, const struct orch_syscall_rule *r, struct orch_cu
 }
 
 /* --- the meaning of one number --- */
+
+/* Whatever else an action does beside, it permits the call unless it is one of these. */
+static bool refuses(const struct orch_syscall_rule *r)
+{
+    return r->action == ORCH_RULE_ERRNO || r->action == ORCH_RULE_KILL;
+}
 
 static bool names(const struct orch_syscall_rule *r, int nr)
 {
@@ -114,7 +126,7 @@ static void apply_rule(struct meaning *m, struct orch_cubes *left, int nr, const
         orch_cubes_meet(left, &all.v[i], r->action == ORCH_RULE_KILL ? &m->killed : &hit);
     for (size_t i = 0; i < all.n; i++)
         orch_cubes_subtract(left, &all.v[i]);
-    if (r->action == ORCH_RULE_ALLOW)
+    if (!refuses(r))
         permit(m, &hit, r->n_args == 0 && orch_sc_find_judged(nr) != NULL, r);
     m->overflow = m->overflow || left->overflow || m->killed.overflow;
 }
@@ -166,7 +178,7 @@ static bool piece_within(const struct orch_profile *outer, int nr, const struct 
 static const struct orch_syscall_rule *first_refusal(const struct orch_profile *p, int nr)
 {
     for (size_t i = 0; i < p->n_sc_rules; i++)
-        if (p->sc_rules[i].action != ORCH_RULE_ALLOW && names(&p->sc_rules[i], nr))
+        if (refuses(&p->sc_rules[i]) && names(&p->sc_rules[i], nr))
             return &p->sc_rules[i];
     return NULL;
 }
@@ -268,11 +280,10 @@ static void set_listed(bool *set, const char *name)
 static void expand(const struct orch_strv *allow, bool *set)
 {
     for (size_t i = 0; i < allow->n; i++) {
-        const char *const *group = allow->v[i][0] == '@' ? orch_syscall_group(allow->v[i]) : NULL;
-        if (group == NULL)
+        if (allow->v[i][0] == '@')
+            (void)orch_syscall_group_allows(allow->v[i], set);
+        else
             set_listed(set, allow->v[i]);
-        for (size_t k = 0; group != NULL && group[k] != NULL; k++)
-            set_listed(set, group[k]);
     }
 }
 

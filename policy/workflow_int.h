@@ -31,7 +31,7 @@ struct orch_wf_ctx {
     struct orch_wf_loaded {
         char *ref;
         struct orch_profile *p;
-    } *loaded; /* profiles that are usable: composed, and within the ceiling, once */
+    } * loaded; /* profiles that are usable: composed, and within the ceiling, once */
     size_t n_loaded;
     const struct orch_profile *ceiling; /* borrowed, or NULL */
 };
@@ -54,6 +54,7 @@ struct orch_wf_gates {
     struct orch_wf_ctx *ctx;
     struct orch_strv names;            /* used in this phase */
     unsigned count[ORCH_GATE_NOT + 1]; /* gates seen, by type */
+    unsigned total;                    /* at most ORCH_RD_MAX_ITEMS */
 };
 
 /* Reads the list `node` into *ret; what was read stays there also after an error. */
@@ -66,6 +67,9 @@ void orch_wf_gate_fini(struct orch_gate *g);
 
 /* Reads a list of non-empty strings, at least one of them. */
 void orch_wf_read_command(const struct orch_rd *rd, const cJSON *node, struct orch_strv *ret);
+
+extern const struct orch_rd_shape orch_wf_shape, orch_wf_agent_shape, orch_wf_phases_shape,
+    orch_wf_gates_shape;
 
 /* The document while it is read. */
 struct orch_wf_read {

@@ -53,23 +53,23 @@ static int show_one(const char *group, struct orch_err *err)
     struct orch_profile p = {.sc_default_errno = EPERM, .audit_level = ORCH_AUDIT_OPENS};
     struct orch_diags d = {0};
     const char *near = orch_near_name(group, orch_syscall_group_names);
-    bool allowable;
 
     if (!members)
         return orch_err_exit(err, ORCH_EXIT_USAGE, EINVAL, "'%s' is no group%s%s%s", shown,
                              near ? ", did you mean " : "", near ? near : "", near ? "?" : "");
     orch_strv_add(&p.sc_allow, group);
-    allowable = orch_syscalls_compile(&p, s, &d) == 0;
-    orch_buf_printf(&out, "%s: %zu calls\n%s\n", group, size_of(group), orch_syscall_group_about(group));
-    if (!allowable)
-        orch_buf_str(&out, "No profile can allow it as a whole: some members are out of sight of filter and "
-                           "supervisor.\n");
+    if (orch_syscalls_compile(&p, s, &d) < 0) { /* nothing of it can be allowed: what is left is refused */
+        orch_strv_fini(&p.sc_allow);
+        (void)orch_syscalls_compile(&p, s, &d);
+    }
+    orch_buf_printf(&out, "%s: %zu calls, %zu of them allowed where a profile names it\n%s\n", group,
+                    size_of(group), orch_syscall_group_allows(group, NULL), orch_syscall_group_about(group));
     orch_buf_char(&out, '\n');
     for (size_t i = 0; members[i]; i++) {
         int nr = orch_syscall_number(members[i]);
 
         orch_buf_printf(&out, "%4d  %-26s %s\n", nr, members[i],
-                        allowable && nr >= 0 && nr < ORCH_SC_MAX ? kind_of(s, nr) : "");
+                        nr >= 0 && nr < ORCH_SC_MAX ? kind_of(s, nr) : "");
     }
     orch_strv_fini(&p.sc_allow);
     orch_diags_fini(&d);

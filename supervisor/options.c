@@ -89,6 +89,8 @@ const struct orch_verb orch_verbs[] = {
      "Show what each of two profiles allows that the other does not.", 2, 2, orch_cmd_policy_diff},
     {"policy groups", V_P_GROUPS, "[@GROUP]", "Show the groups of system calls, or the members of one.", 0, 1,
      orch_cmd_policy_groups},
+    {"policy schema", V_P_SCHEMA, "[profile | workflow | test]",
+     "Write the JSON Schema of a document, for editors.", 0, 1, orch_cmd_policy_schema},
     {"help", V_HELP, "[COMMAND]", "Show this help, or the help of a command.", 0, 2, orch_cmd_help},
     {"version", V_VERSION, "", "Show the version.", 0, 0, orch_cmd_version},
     {NULL, 0, NULL, NULL, 0, 0, NULL},

@@ -76,6 +76,7 @@ int orch_cmd_policy_show(const struct orch_options *opt);
 int orch_cmd_policy_explain(const struct orch_options *opt);
 int orch_cmd_policy_test(const struct orch_options *opt);
 int orch_cmd_policy_diff(const struct orch_options *opt);
+int orch_cmd_policy_schema(const struct orch_options *opt);
 int orch_cmd_policy_groups(const struct orch_options *opt);
 int orch_cmd_help(const struct orch_options *opt);
 int orch_cmd_version(const struct orch_options *opt);

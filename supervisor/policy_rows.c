@@ -209,34 +209,31 @@ static void tools(struct rowing *r)
 
 static size_t group_size(const char *name)
 {
-    const char *const *g = orch_syscall_group(name);
-    size_t n = 0;
-
-    while (g && g[n])
-        n++;
-    return n;
+    return name[0] == '@' ? orch_syscall_group_allows(name, NULL) : 0;
 }
 
 static char *rule_text(const struct orch_syscall_rule *s)
 {
+    static const char *const actions[] = {[ORCH_RULE_ALLOW] = "allow",
+                                          [ORCH_RULE_ERRNO] = "refuse ",
+                                          [ORCH_RULE_KILL] = "kill",
+                                          [ORCH_RULE_LOG] = "allow and record"};
     struct orch_buf b = {0};
 
-    orch_buf_str(&b, s->action == ORCH_RULE_ALLOW  ? "allow"
-                     : s->action == ORCH_RULE_KILL ? "kill"
-                                                   : "refuse ");
+    orch_buf_str(&b, (size_t)s->action < ORCH_NELEM(actions) ? actions[s->action] : "?");
     if (s->action == ORCH_RULE_ERRNO)
         orch_buf_str(&b, errno_text(s->errnum));
-    for (size_t i = 0; i < s->n_nrs; i++) {
+    for (size_t i = 0; i < s->n_nrs && i < 6; i++) {
         const char *name = orch_syscall_name(s->nrs[i]);
 
         orch_buf_printf(&b, " %s", name ? name : "?");
-        if (i == 5 && s->n_nrs > 6) {
-            orch_buf_printf(&b, " and %zu more", s->n_nrs - 6);
-            break;
-        }
     }
-    if (s->n_args)
-        orch_buf_printf(&b, ", under %zu condition%s", s->n_args, s->n_args == 1 ? "" : "s");
+    if (s->n_nrs > 6)
+        orch_buf_printf(&b, " and %zu more", s->n_nrs - 6);
+    for (size_t i = 0; i < s->n_args; i++) {
+        orch_buf_str(&b, i ? " and " : " where ");
+        orch_cond_text(&s->args[i], &b);
+    }
     return orch_buf_take(&b);
 }
 
