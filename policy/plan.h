@@ -50,11 +50,11 @@ struct orch_anywhere { /* a ${workspace}/<double star>/NAME rule */
 };
 
 struct orch_plan_args {
-    const struct orch_profile *profile; /* borrowed; must outlive the plan */
-    const char *workspace;              /* absolute, real path */
-    const char *phase;                  /* for ${phase}; "exec" for exec, the gate's name for gates */
-    const char *base_dir;               /* folder that a command[0] with a slash is relative to */
-    const struct orch_strv *command;    /* not yet expanded */
+    const struct orch_profile *profile;  /* borrowed; must outlive the plan */
+    const char *workspace;               /* absolute, real path */
+    const char *phase;                   /* for ${phase}; "exec" for exec, the gate's name for gates */
+    const char *base_dir;                /* folder that a command[0] with a slash is relative to */
+    const struct orch_strv *command;     /* not yet expanded */
     struct orch_closure_cache *closures; /* of earlier plans, added to; NULL: everything is found anew */
     const char *where_file,
         *where_pointer; /* the document and place that name the command, for diagnostics; may be NULL */

@@ -276,8 +276,7 @@ bool orch_sight_holds(const struct orch_sight *s, const char *path)
 bool orch_sights_fresh(const struct orch_sights *s, int64_t now)
 {
     for (size_t i = 0; i < s->n; i++)
-        if (times_count(&s->v[i]) &&
-            (s->v[i].mtime >= now - 2 * SECOND || s->v[i].ctime >= now - 2 * SECOND))
+        if (times_count(&s->v[i]) && (s->v[i].mtime >= now - 2 * SECOND || s->v[i].ctime >= now - 2 * SECOND))
             return true;
     return false;
 }

@@ -32,9 +32,9 @@ void orch_map_fini(struct orch_map *m);
 
 struct orch_sight {
     char *path;
-    char *target;     /* of a symlink, else NULL */
-    int errnum;       /* 0, or why there is nothing to see */
-    uint32_t mode;    /* the rest is 0 where errnum is not */
+    char *target;  /* of a symlink, else NULL */
+    int errnum;    /* 0, or why there is nothing to see */
+    uint32_t mode; /* the rest is 0 where errnum is not */
     uint32_t uid, gid;
     uint64_t dev, ino, size;
     int64_t mtime, ctime; /* nanoseconds since 1970 */

@@ -27,8 +27,8 @@ struct orch_closure_entry {
     enum orch_closure_kind kind;
     char *path; /* absolute; for LINK the link itself, otherwise free of symlinks (real path) */
     char *why;  /* "tool git", "library of /usr/bin/git", "program interpreter of /usr/bin/git",
-                   "interpreter of /usr/bin/x" (of a script), "helper of cc", "with of tool git", "the command",
-                   "used by the C library", "link to /usr/bin/git, " and why that is in it */
+                   "interpreter of /usr/bin/x" (of a script), "helper of cc", "with of tool git", "the
+                   command",  "used by the C library", "link to /usr/bin/git, " and why that is in it */
 };
 
 struct orch_closure {

@@ -78,9 +78,9 @@ static void put_sights(struct orch_buf *b, const struct orch_sights *s)
     put_number(b, n);
     for (size_t i = 0; i < s->n; i++) {
         const struct orch_sight *v = &s->v[i];
-        const uint64_t numbers[] = {v->mode, v->uid,  v->gid,
-                                    v->dev,  v->ino,  v->size,
-                                    (uint64_t)v->mtime, (uint64_t)v->ctime, v->listed};
+        const uint64_t numbers[] = {
+            v->mode,  v->uid, v->gid, v->dev, v->ino, v->size, (uint64_t)v->mtime, (uint64_t)v->ctime,
+            v->listed};
         if (v->errnum)
             continue;
         put_text(b, v->path);
@@ -249,7 +249,8 @@ static bool read_kept(const char *dir_path, const char *key, struct orch_buf *re
     if (dir < 0)
         return false;
     fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    if (fd < 0 || !only_ours(fd, S_IFREG) || orch_read_all(fd, MAX_BYTES, ret) < 0 || ret->len < ORCH_HEX_SIZE)
+    if (fd < 0 || !only_ours(fd, S_IFREG) || orch_read_all(fd, MAX_BYTES, ret) < 0 ||
+        ret->len < ORCH_HEX_SIZE)
         return false;
     orch_sha256_buf(ret->data + ORCH_HEX_SIZE - 1, ret->len - (ORCH_HEX_SIZE - 1), hex);
     if (memcmp(hex, ret->data, ORCH_HEX_SIZE - 1) != 0)

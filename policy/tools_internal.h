@@ -68,8 +68,8 @@ void orch_tools_add_helpers(struct orch_resolver *r, const char *name, const cha
 void orch_tools_cache_key(const struct orch_profile *p, const struct orch_strv *search,
                           char ret[ORCH_HEX_SIZE]);
 /*
- * Fills r, which has nothing but `search`, with a kept resolution, if there is one and all that it rests on is
- * as it was. On failure r may be half filled.
+ * Fills r, which has nothing but `search`, with a kept resolution, if there is one and all that it rests on
+ * is as it was. On failure r may be half filled.
  */
 bool orch_tools_cache_get(struct orch_closure_cache *c, const char *key, struct orch_resolver *r);
 /* Keeps r. begun: when its first look was taken, in nanoseconds since 1970. */

@@ -7,9 +7,9 @@
 const char *orch_closure_kind_name(enum orch_closure_kind kind)
 {
     static const char *const names[] = {
-        [ORCH_CLOSURE_PROGRAM] = "program",   [ORCH_CLOSURE_LOADER] = "loader",
-        [ORCH_CLOSURE_LIBRARY] = "library",   [ORCH_CLOSURE_DIR] = "directory",
-        [ORCH_CLOSURE_DATA_DIR] = "data",     [ORCH_CLOSURE_LINK] = "link",
+        [ORCH_CLOSURE_PROGRAM] = "program", [ORCH_CLOSURE_LOADER] = "loader",
+        [ORCH_CLOSURE_LIBRARY] = "library", [ORCH_CLOSURE_DIR] = "directory",
+        [ORCH_CLOSURE_DATA_DIR] = "data",   [ORCH_CLOSURE_LINK] = "link",
     };
     return (size_t)kind < ORCH_NELEM(names) ? names[kind] : "unknown";
 }

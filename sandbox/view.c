@@ -174,7 +174,6 @@ static int enter_parent(int root, const char *path, struct parent *p)
     return 0;
 }
 
-
 /* Executable mounts are only those of the closure, unless the profile says "tools": "*" (kernel notes,
  * T-EX-02). */
 static uint64_t host_attrs(const struct orch_plan *plan, const struct orch_place *place)
