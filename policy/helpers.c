@@ -30,9 +30,9 @@ const struct orch_helper orch_helpers[] = {
     {.programs = "patch", .calls = "ed",
      .why = "scripts of ed as patches"},
 
-    {.programs = "git", .calls = "sh", .dirs = "$PREFIX/lib/git-core $PREFIX/libexec/git-core",
+    {.programs = "git", .calls = "sh basename cat envsubst expr gettext grep sed tr uname", .dirs = "$PREFIX/lib/git-core $PREFIX/libexec/git-core",
      .data = "$PREFIX/share/git-core",
-     .why = "its commands are programs of git-core; hooks, aliases and editors run by sh"},
+     .why = "its commands are programs of git-core, some of them scripts; hooks, aliases and editors run by sh"},
     {.programs = "ssh scp sftp", .calls = "ssh", .dirs = "/usr/lib/openssh /usr/libexec/openssh",
      .data = "/etc/ssh/ssh_config /etc/ssh/ssh_config.d",
      .why = "helpers for keys on devices; the configuration of the host"},
