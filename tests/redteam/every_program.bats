@@ -143,3 +143,31 @@ END
     [ "$(sed 's/: .*/:/' "$T/yes" | head -n 4)" = "$(sed 's/: .*/:/' "$T/no" | head -n 4)" ]
     [ "$(grep -c '^preload:' "$T/no")" -eq 4 ]
 }
+
+@test "t_fs_07_none_holds_within_what_a_tool_brings_even_in_a_race" {
+    # What a tool brings is mounted over the rules' places; a rule of none beneath it is in force all the same.
+    O=$(mktemp -d /var/tmp/orch-test.XXXXXX)
+    chmod 0755 "$O"
+    mkdir "$O/lib"
+    for name in permit secret; do echo "$name" | tr s S >"$O/lib/$name"; done
+    chmod 0644 "$O/lib"/*
+    cp "$HELPERS/attack" "$T/bin/attack"
+    cat >"$T/none.json" <<END
+{"schema":1,"name":"none","extends":"plan","widen":"the attacker's program, with something beside it",
+ "tools":["@parent",{"name":"attack","path":"$T/bin/attack","with":["$O/lib"]}],
+ "filesystem":[{"path":"$O/lib/secret","access":"none"}]}
+END
+    inside none "timeout 20 attack rewrite $O/lib/permit $O/lib/secret 4000; cat $O/lib/secret" >"$T/raced" || :
+    sed -i 's/ *$//' "$T/raced"
+    "$T/bin/attack" rewrite "$O/lib/permit" "$O/lib/secret" 4000 >"$T/raced-outside"
+    rm -rf "$O"
+    cat "$T/raced" "$T/raced-outside"
+    grep -q 'secret=some' "$T/raced-outside"
+    grep -q '^permitted=some refused=some secret=none' "$T/raced"
+    [ "$(wc -l <"$T/raced")" -eq 1 ]
+    # And the refusal is on record under its own path: a file of the host, and one in what a tool brings.
+    file=/usr/bin/env
+    printf '{"schema":1,"name":"file","extends":"base","filesystem":[{"path":"%s","access":"none"}]}\n' "$file" >"$T/file.json"
+    (cd "$WS" && timeout 20 "$ORCH" exec --state "$STATE" --profile "$T/file.json" --audit "$T/file-audit" -- cat "$file") && return 1
+    [ "$(jq -r 'select(.event == "denial") | "\(.path) \(.errno) \(.rule)"' "$T/file-audit")" = "$file ENOENT $T/file.json#/filesystem/0" ]
+}
