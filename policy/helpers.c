@@ -18,7 +18,7 @@ const struct orch_helper orch_helpers[] = {
      .data = "/usr/share/terminfo /usr/lib/terminfo /lib/terminfo",
      .why = "terminal descriptions for line editing"},
     {.programs = "*awk", .calls = "sh", .dirs = MULTIARCH "/gawk", .data = "/usr/share/awk",
-     .why = "pipes and system() run sh; gawk loads extensions"},
+     .why = "pipes and commands run by sh; gawk loads extensions"},
     {.programs = "make gmake ninja", .calls = "sh",
      .why = "recipes run by sh"},
     {.programs = "file", .data = "/usr/share/misc/magic* /usr/lib/file /usr/share/file",
