@@ -73,7 +73,7 @@ void orch_tools_cache_key(const struct orch_profile *p, const struct orch_strv *
  */
 bool orch_tools_cache_get(struct orch_closure_cache *c, const char *key, struct orch_resolver *r);
 /* Keeps r. begun: when its first look was taken, in nanoseconds since 1970. */
-void orch_tools_cache_put(struct orch_closure_cache *c, const char *key, const struct orch_resolver *r,
+void orch_tools_cache_put(struct orch_closure_cache *c, const char *key, struct orch_resolver *r,
                           int64_t begun);
 
 #endif

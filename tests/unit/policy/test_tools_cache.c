@@ -86,7 +86,7 @@ static void build(struct host *h)
 static char *resolve(const struct host *h, struct orch_closure_cache *cache)
 {
     ORCH_AUTO_FREE char *path = in_host(h, "tool"), *with = in_host(h, "with");
-    ORCH_AUTO_FREE char *search = orch_xasprintf("%s/p1:%s/p2", h->root, h->root);
+    ORCH_AUTO_FREE char *search = orch_xasprintf("%s/p0:%s/p1:%s/p2", h->root, h->root, h->root);
     struct orch_tool tools[] = {{.name = tool_name, .path = path, .with = {.v = &with, .n = 1}},
                                 {.name = found_name}};
     const struct orch_profile p = {.file = file_name, .tools = tools, .n_tools = ORCH_NELEM(tools)};
@@ -175,6 +175,14 @@ static void earlier_on_path(const struct host *h)
     put_copy(h, "p1/orch-found", "/usr/bin/true");
 }
 
+/* A directory of PATH that was not there. */
+static void directory_of_path_appears(const struct host *h)
+{
+    ORCH_AUTO_FREE char *path = in_host(h, "p0");
+    assert_int_equal(mkdir(path, 0755), 0);
+    put_copy(h, "p0/orch-found", "/usr/bin/true");
+}
+
 static const struct {
     const char *name;
     void (*happens)(const struct host *h);
@@ -189,6 +197,7 @@ static const struct {
     {"a helper rewritten in place", helper_in_place},
     {"a helper added", helper_added},
     {"a program earlier on PATH", earlier_on_path},
+    {"a directory of PATH appears", directory_of_path_appears},
 };
 
 static struct host hosts[ORCH_NELEM(changes) + 1];
