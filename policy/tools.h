@@ -36,7 +36,7 @@ struct orch_closure {
     size_t n;
     struct orch_strv path_dirs; /* directories for PATH inside, in order, without duplicates */
     struct orch_strv names;     /* tool names present, sorted */
-    struct orch_strv dropped;   /* optional tools that are not on this host */
+    struct orch_strv dropped;   /* optional tools that are not on this host, and what is wrong with helpers */
 };
 
 /*

@@ -24,6 +24,7 @@ struct orch_resolver {
     struct orch_strv own_dirs; /* directories of tools given by path: first on PATH */
     struct orch_strv search;   /* where names of programs are looked up */
     struct orch_strv used;     /* those of `search` in which something was found */
+    struct orch_strv faults;   /* helper programs that are there and cannot run: what is wrong */
     bool libc_done;            /* the "*" rows of the helper table are in */
 };
 

@@ -26,7 +26,7 @@ void orch_closure_print(const struct orch_closure *c, struct orch_buf *out)
     for (size_t i = 0; i < c->dropped.n; i++) {
         orch_buf_str(out, "dropped   ");
         orch_escape_term(out, c->dropped.v[i], strlen(c->dropped.v[i]));
-        orch_buf_str(out, "  (not on this host)\n");
+        orch_buf_str(out, "\n");
     }
 }
 
