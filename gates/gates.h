@@ -38,7 +38,7 @@ struct orch_gate_ctx {
     uint64_t left_ms;        /* of the workflow's time: no gate may take longer; 0 = no end */
     const char *scratch_dir; /* existing empty host directory for throw-away layers of this evaluation; caller
                                 removes it */
-    const char *workflow_dir; /* command[0] with a slash is relative to it */
+    const char *workflow_dir;            /* command[0] with a slash is relative to it */
     struct orch_closure_cache *closures; /* for the plans of gate commands; may be NULL */
     uid_t uid;
     gid_t gid;

@@ -10,7 +10,8 @@
 
 #include "common/io.h"
 
-#define MAX_LINKS 40 /* like the kernel */
+#define MAX_LINKS 40  /* like the kernel */
+#define MAX_MISSING 3 /* in one directory: then its times are cheaper to compare */
 #define SECOND 1000000000LL
 
 /* ---- string map ---- */
@@ -81,13 +82,20 @@ static void take_look(const char *path, struct orch_sight *ret)
     ret->ctime = nanoseconds(st.st_ctim);
 }
 
-/* What is missing is missing in the directory that the path before its last component is. */
-static void list_parent(struct orch_sights *s, const char *path)
+static struct orch_sight *parent_of(struct orch_sights *s, const char *path)
 {
     const char *slash = strrchr(path, '/');
     ORCH_AUTO_FREE char *parent = orch_xstrndup(path, slash > path ? (size_t)(slash - path) : 1);
-    if (strcmp(path, "/") != 0)
-        orch_sights_list(s, parent);
+    (void)orch_sights_look(s, parent);
+    return &s->v[orch_map_get(&s->by_path, parent)->index];
+}
+
+/* What is missing is missing in the directory that the path before its last component is. */
+static void note_missing(struct orch_sights *s, const char *path)
+{
+    struct orch_sight *parent = strcmp(path, "/") != 0 ? parent_of(s, path) : NULL;
+    if (parent && ++parent->missing > MAX_MISSING)
+        parent->listed = true;
 }
 
 const struct orch_sight *orch_sights_look(struct orch_sights *s, const char *path)
@@ -108,7 +116,7 @@ const struct orch_sight *orch_sights_look(struct orch_sights *s, const char *pat
         s->v = orch_xreallocarray(s->v, s->n ? s->n * 2 : 1, sizeof(s->v[0]));
     s->v[s->n++] = look;
     if (look.errnum)
-        list_parent(s, path);
+        note_missing(s, path);
     return &s->v[node->index];
 }
 
@@ -270,14 +278,18 @@ bool orch_sight_holds(const struct orch_sight *s, const char *path)
 {
     struct orch_sight now = {0};
     take_look(path, &now);
-    return !now.errnum && same(s, &now);
+    return now.errnum == s->errnum && (now.errnum || same(s, &now));
+}
+
+bool orch_sights_counts(struct orch_sights *s, size_t i)
+{
+    return !s->v[i].errnum || !parent_of(s, s->v[i].path)->listed;
 }
 
 bool orch_sights_fresh(const struct orch_sights *s, int64_t now)
 {
     for (size_t i = 0; i < s->n; i++)
-        if (times_count(&s->v[i]) &&
-            (s->v[i].mtime >= now - 2 * SECOND || s->v[i].ctime >= now - 2 * SECOND))
+        if (times_count(&s->v[i]) && (s->v[i].mtime >= now - 2 * SECOND || s->v[i].ctime >= now - 2 * SECOND))
             return true;
     return false;
 }

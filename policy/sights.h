@@ -2,8 +2,8 @@
  * sights.h - what a resolution has seen of the host's file tree: each path is looked at once, and what its
  * result rests on can be compared with the host again later.
  *
- * All looks are lstat(2) of paths whose parents are directories, not symlinks. What is missing is not kept as
- * such: the directory that it is missing in is marked as listed, and its times then count. A file counts with
+ * All looks are lstat(2) of paths whose parents are directories, not symlinks. Where much is missing in a
+ * directory, the directory is marked as listed, and its times then count in place of each. A file counts with
  * its size and times, so every change of its bytes shows, and a directory that was only passed through with
  * identity, owner and mode.
  *
@@ -32,12 +32,13 @@ void orch_map_fini(struct orch_map *m);
 
 struct orch_sight {
     char *path;
-    char *target;     /* of a symlink, else NULL */
-    int errnum;       /* 0, or why there is nothing to see */
-    uint32_t mode;    /* the rest is 0 where errnum is not */
+    char *target;  /* of a symlink, else NULL */
+    int errnum;    /* 0, or why there is nothing to see */
+    uint32_t mode; /* the rest is 0 where errnum is not */
     uint32_t uid, gid;
     uint64_t dev, ino, size;
     int64_t mtime, ctime; /* nanoseconds since 1970 */
+    unsigned missing;     /* a directory: how many looks found nothing in it */
     bool listed;          /* a directory whose names count */
 };
 
@@ -62,8 +63,9 @@ void orch_sights_list(struct orch_sights *s, const char *real);
 /* Existing paths that match: wildcards of fnmatch(3) in the last component only; sorted, added to ret. */
 void orch_sights_match(struct orch_sights *s, const char *pattern, struct orch_strv *ret);
 
-/* Is what is at path still as it was seen? Only for a sight of something: of what was missing, its directory
- * tells. */
+/* Must this one be compared? Not what was missing in a listed directory: that tells. */
+bool orch_sights_counts(struct orch_sights *s, size_t i);
+/* Is what is at path still as it was seen? */
 bool orch_sight_holds(const struct orch_sight *s, const char *path);
 /*
  * Could something have changed right after a look without leaving a trace? True if a time that counts is not

@@ -24,6 +24,7 @@ static void resolver_fini(struct orch_resolver *r)
     orch_strv_fini(&r->search);
     orch_strv_fini(&r->used);
     orch_strv_fini(&r->own_dirs);
+    orch_strv_fini(&r->faults);
     orch_sights_fini(&r->sights);
     *r = (struct orch_resolver){0};
 }
@@ -131,6 +132,9 @@ static void resolve_tool(struct job *j, const struct orch_tool *t)
         return;
     }
     ORCH_AUTO_FREE char *with = orch_xasprintf("with of tool %s", t->name);
+    for (size_t i = j->r.faults.n; i-- > 0;)
+        drop_or_report(j, t, t->optional ? j->r.faults.v[i] : t->name, j->r.faults.v[i]);
+    orch_strv_fini(&j->r.faults);
     for (size_t i = 0; i < t->with.n; i++)
         if (orch_tools_add_extra(&j->r, t->with.v[i], with, &err) < 0 && !t->optional)
             report(j, t, t->name, err.msg);

@@ -27,8 +27,8 @@ struct orch_closure_entry {
     enum orch_closure_kind kind;
     char *path; /* absolute; for LINK the link itself, otherwise free of symlinks (real path) */
     char *why;  /* "tool git", "library of /usr/bin/git", "program interpreter of /usr/bin/git",
-                   "interpreter of /usr/bin/x" (of a script), "helper of cc", "with of tool git", "the command",
-                   "used by the C library", "link to /usr/bin/git, " and why that is in it */
+                   "interpreter of /usr/bin/x" (of a script), "helper of cc", "with of tool git", "the
+                   command",  "used by the C library", "link to /usr/bin/git, " and why that is in it */
 };
 
 struct orch_closure {
@@ -36,7 +36,7 @@ struct orch_closure {
     size_t n;
     struct orch_strv path_dirs; /* directories for PATH inside, in order, without duplicates */
     struct orch_strv names;     /* tool names present, sorted */
-    struct orch_strv dropped;   /* optional tools that are not on this host */
+    struct orch_strv dropped;   /* optional tools that are not on this host, and what is wrong with helpers */
 };
 
 /*

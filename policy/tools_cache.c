@@ -22,7 +22,7 @@
 #include "common/io.h"
 #include "policy/tools_internal.h"
 
-#define MAGIC "orch-sandbox closure 1"
+#define MAGIC "orch-sandbox closure 2"
 #define MAX_BYTES (16u << 20)
 #define MAX_FILES 64u
 #define PREFIX "closure-"
@@ -70,18 +70,18 @@ static void put_entries(struct orch_buf *b, const struct orch_closure *c)
     }
 }
 
-static void put_sights(struct orch_buf *b, const struct orch_sights *s)
+static void put_sights(struct orch_buf *b, struct orch_sights *s)
 {
     size_t n = 0;
     for (size_t i = 0; i < s->n; i++)
-        n += s->v[i].errnum == 0;
+        n += orch_sights_counts(s, i);
     put_number(b, n);
     for (size_t i = 0; i < s->n; i++) {
         const struct orch_sight *v = &s->v[i];
-        const uint64_t numbers[] = {v->mode, v->uid,  v->gid,
-                                    v->dev,  v->ino,  v->size,
-                                    (uint64_t)v->mtime, (uint64_t)v->ctime, v->listed};
-        if (v->errnum)
+        const uint64_t numbers[] = {
+            (uint64_t)v->errnum, v->mode,  v->uid, v->gid, v->dev, v->ino, v->size, (uint64_t)v->mtime,
+            (uint64_t)v->ctime,  v->listed};
+        if (!orch_sights_counts(s, i))
             continue;
         put_text(b, v->path);
         orch_buf_add(b, numbers, sizeof(numbers));
@@ -114,7 +114,7 @@ static void put_programs(struct orch_buf *b, const struct orch_map *programs)
     orch_buf_fini(&list.text);
 }
 
-static void encode(const char *key, const struct orch_resolver *r, struct orch_buf *b)
+static void encode(const char *key, struct orch_resolver *r, struct orch_buf *b)
 {
     put_text(b, MAGIC);
     put_text(b, key);
@@ -172,6 +172,7 @@ static bool sights_hold(struct reader *in)
     for (uint64_t n = get_number(in); n > 0 && !in->bad; n--) {
         struct orch_sight v = {0};
         const char *path = get_text(in);
+        v.errnum = (int)get_number(in);
         v.mode = (uint32_t)get_number(in);
         v.uid = (uint32_t)get_number(in);
         v.gid = (uint32_t)get_number(in);
@@ -249,7 +250,8 @@ static bool read_kept(const char *dir_path, const char *key, struct orch_buf *re
     if (dir < 0)
         return false;
     fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    if (fd < 0 || !only_ours(fd, S_IFREG) || orch_read_all(fd, MAX_BYTES, ret) < 0 || ret->len < ORCH_HEX_SIZE)
+    if (fd < 0 || !only_ours(fd, S_IFREG) || orch_read_all(fd, MAX_BYTES, ret) < 0 ||
+        ret->len < ORCH_HEX_SIZE)
         return false;
     orch_sha256_buf(ret->data + ORCH_HEX_SIZE - 1, ret->len - (ORCH_HEX_SIZE - 1), hex);
     if (memcmp(hex, ret->data, ORCH_HEX_SIZE - 1) != 0)
@@ -357,7 +359,7 @@ bool orch_tools_cache_get(struct orch_closure_cache *c, const char *key, struct 
     return false;
 }
 
-void orch_tools_cache_put(struct orch_closure_cache *c, const char *key, const struct orch_resolver *r,
+void orch_tools_cache_put(struct orch_closure_cache *c, const char *key, struct orch_resolver *r,
                           int64_t begun)
 {
     struct kept *k = find_kept(c, key);

@@ -20,8 +20,8 @@
 static void add_dir(struct orch_resolver *r, const char *dir)
 {
     mode_t mode;
-    if (dir[0] == '/' && !orch_strv_has(&r->lib_dirs, dir) &&
-        orch_sights_mode(&r->sights, dir, &mode) == 0 && S_ISDIR(mode))
+    if (dir[0] == '/' && !orch_strv_has(&r->lib_dirs, dir) && orch_sights_mode(&r->sights, dir, &mode) == 0 &&
+        S_ISDIR(mode))
         orch_strv_add(&r->lib_dirs, dir);
 }
 

@@ -86,7 +86,9 @@ typedef void (*add_path_fn)(const struct row *row, const char *path);
 
 static void add_called(const struct row *row, const char *path)
 {
-    (void)orch_tools_add_program(row->r, orch_tools_basename(path), path, row->why, row->depth + 1, NULL);
+    struct orch_err err = {0};
+    if (orch_tools_add_program(row->r, orch_tools_basename(path), path, row->why, row->depth + 1, &err) < 0)
+        orch_strv_add_take(&row->r->faults, orch_xasprintf("%s: %s", row->why, err.msg));
 }
 
 static void add_if_dir(const struct row *row, const char *path, bool scanned)

@@ -24,6 +24,7 @@ struct orch_resolver {
     struct orch_strv own_dirs; /* directories of tools given by path: first on PATH */
     struct orch_strv search;   /* where names of programs are looked up */
     struct orch_strv used;     /* those of `search` in which something was found */
+    struct orch_strv faults;   /* helper programs that are there and cannot run: what is wrong */
     bool libc_done;            /* the "*" rows of the helper table are in */
 };
 
@@ -68,12 +69,12 @@ void orch_tools_add_helpers(struct orch_resolver *r, const char *name, const cha
 void orch_tools_cache_key(const struct orch_profile *p, const struct orch_strv *search,
                           char ret[ORCH_HEX_SIZE]);
 /*
- * Fills r, which has nothing but `search`, with a kept resolution, if there is one and all that it rests on is
- * as it was. On failure r may be half filled.
+ * Fills r, which has nothing but `search`, with a kept resolution, if there is one and all that it rests on
+ * is as it was. On failure r may be half filled.
  */
 bool orch_tools_cache_get(struct orch_closure_cache *c, const char *key, struct orch_resolver *r);
 /* Keeps r. begun: when its first look was taken, in nanoseconds since 1970. */
-void orch_tools_cache_put(struct orch_closure_cache *c, const char *key, const struct orch_resolver *r,
+void orch_tools_cache_put(struct orch_closure_cache *c, const char *key, struct orch_resolver *r,
                           int64_t begun);
 
 #endif

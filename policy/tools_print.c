@@ -7,9 +7,9 @@
 const char *orch_closure_kind_name(enum orch_closure_kind kind)
 {
     static const char *const names[] = {
-        [ORCH_CLOSURE_PROGRAM] = "program",   [ORCH_CLOSURE_LOADER] = "loader",
-        [ORCH_CLOSURE_LIBRARY] = "library",   [ORCH_CLOSURE_DIR] = "directory",
-        [ORCH_CLOSURE_DATA_DIR] = "data",     [ORCH_CLOSURE_LINK] = "link",
+        [ORCH_CLOSURE_PROGRAM] = "program", [ORCH_CLOSURE_LOADER] = "loader",
+        [ORCH_CLOSURE_LIBRARY] = "library", [ORCH_CLOSURE_DIR] = "directory",
+        [ORCH_CLOSURE_DATA_DIR] = "data",   [ORCH_CLOSURE_LINK] = "link",
     };
     return (size_t)kind < ORCH_NELEM(names) ? names[kind] : "unknown";
 }
@@ -26,7 +26,7 @@ void orch_closure_print(const struct orch_closure *c, struct orch_buf *out)
     for (size_t i = 0; i < c->dropped.n; i++) {
         orch_buf_str(out, "dropped   ");
         orch_escape_term(out, c->dropped.v[i], strlen(c->dropped.v[i]));
-        orch_buf_str(out, "  (not on this host)\n");
+        orch_buf_str(out, "\n");
     }
 }
 

@@ -7,8 +7,8 @@
 #include "policy/elf.h"
 #include "policy/tools_internal.h"
 
-#define MAX_DEPTH 5         /* of `#!` and helper programs; the kernel allows 5 interpreters */
-#define SHEBANG_MAX 256     /* BINPRM_BUF_SIZE */
+#define MAX_DEPTH 5     /* of `#!` and helper programs; the kernel allows 5 interpreters */
+#define SHEBANG_MAX 256 /* BINPRM_BUF_SIZE */
 
 static bool executable_file(struct orch_resolver *r, const char *path)
 {

@@ -267,6 +267,38 @@ static void judge_one_path(struct judged *j)
                                             : j->call->creates);
 }
 
+/* Which file system of the view a path is on, as far as its place tells; 0 = not known. */
+static int file_system(const struct judged *j, const struct orch_path *p)
+{
+    const struct orch_place *place = p->path ? orch_plan_place(j->n->plan, p->path) : NULL;
+
+    switch (place ? place->kind : ORCH_PLACE_SCRATCH) {
+    case ORCH_PLACE_WORKSPACE:
+    case ORCH_PLACE_WSRULE:
+        return 1;
+    case ORCH_PLACE_HOME:
+        return 2;
+    case ORCH_PLACE_TMP:
+        return 3;
+    case ORCH_PLACE_HOST:
+        return 4;
+    default:
+        return 0;
+    }
+}
+
+/*
+ * A hard link would be written through, so it asks to write what it names. Across file systems there is none:
+ * EXDEV by the kernel, the answer that `git clone` and `cp -l` go on from, and then reading is all that is
+ * asked.
+ */
+static enum orch_request asked_of_linked(const struct judged *j)
+{
+    int from = file_system(j, &j->path), to = file_system(j, &j->path2);
+
+    return from && to && from != to ? ORCH_REQ_LOOK : ORCH_REQ_WRITE;
+}
+
 static void judge_two_paths(struct judged *j)
 {
     const struct orch_call *c = j->call;
@@ -279,7 +311,7 @@ static void judge_two_paths(struct judged *j)
         !resolve(j, c->dirfd2, j->text2.data, true, &j->path2))
         return;
     j->d.path2 = j->path2.path;
-    if (judge_existing(j, &j->path, rename ? ORCH_REQ_DELETE : ORCH_REQ_WRITE))
+    if (judge_existing(j, &j->path, rename ? ORCH_REQ_DELETE : asked_of_linked(j)))
         return;
     if (!j->path.exists || judge_protected_beneath(j, &j->path))
         return;

@@ -174,7 +174,6 @@ static int enter_parent(int root, const char *path, struct parent *p)
     return 0;
 }
 
-
 /* Executable mounts are only those of the closure, unless the profile says "tools": "*" (kernel notes,
  * T-EX-02). */
 static uint64_t host_attrs(const struct orch_plan *plan, const struct orch_place *place)
@@ -210,6 +209,12 @@ static int show_host(struct orch_start *s, int root, size_t i, struct orch_fail 
     return r < 0 ? orch_fail_set(f, ORCH_STEP_BIND, -r, place->path) : 0;
 }
 
+/*
+ * An empty file that covers others. It keeps its name, else the kernel attaches it nowhere and paths through
+ * it read as deleted; nobody finds it, because /proc is mounted over its directory later.
+ */
+#define HIDDEN_FILE "/proc/.hidden"
+
 /* A host rule of access none beneath a shown directory is covered by an empty, unreadable mount. */
 static int hide_path(int root, const struct orch_place *place)
 {
@@ -218,13 +223,12 @@ static int hide_path(int root, const struct orch_place *place)
 
     if (place->directory)
         return orch_view_tmpfs(root, place->path, 4096, 1, "0", BASE_ATTRS | MOUNT_ATTR_NOEXEC);
-    source = orch_view_target(root, "/.hidden", true);
+    source = orch_view_target(root, HIDDEN_FILE, true);
     if (source < 0)
         return source;
     tree = orch_sys_open_tree(source, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
     if (tree < 0)
         return -errno;
-    (void)unlinkat(root, ".hidden", 0); /* the mount keeps it; nobody finds it by name */
     r = orch_view_set_attr(tree, BASE_ATTRS | MOUNT_ATTR_NOEXEC, 0);
     return r < 0 ? r : orch_view_attach(tree, root, place->path, true);
 }
@@ -291,6 +295,30 @@ static int attach_closure(struct orch_start *s, int root, struct orch_fail *f)
             r = bind_named(in.fd, strrchr(e->path, '/'), &s->closure_binds[i], e->path, directory, attrs);
         if (r < 0)
             return orch_fail_set(f, ORCH_STEP_BIND, -r, e->path);
+    }
+    return 0;
+}
+
+/*
+ * A rule of none at or beneath what a tool brings: the closure's mount lies over it, so it is hidden once
+ * more, else a race could read what only notification refuses. What a narrower rule shows in it stays hidden
+ * too.
+ */
+static int hide_in_closure(const struct orch_plan *plan, int root, struct orch_fail *f)
+{
+    for (size_t i = 0; i < plan->n_places; i++) {
+        const struct orch_place *place = &plan->places[i];
+        bool covered = false;
+        int r;
+
+        if (place->kind != ORCH_PLACE_HOST || place->access != ORCH_ACCESS_NONE)
+            continue;
+        for (size_t k = 0; k < plan->closure.n && !covered; k++)
+            covered = plan->closure.v[k].kind != ORCH_CLOSURE_LINK &&
+                      orch_path_beneath(place->path, plan->closure.v[k].path);
+        r = covered && exists_in_view(root, place->path) ? hide_path(root, place) : 0;
+        if (r < 0)
+            return orch_fail_set(f, ORCH_STEP_BIND, -r, place->path);
     }
     return 0;
 }
@@ -380,7 +408,8 @@ int orch_view_build(struct orch_start *s, struct orch_fail *f)
 
     if (root < 0)
         return -1;
-    if (build_places(s, root, f) < 0 || attach_closure(s, root, f) < 0)
+    if (build_places(s, root, f) < 0 || attach_closure(s, root, f) < 0 ||
+        hide_in_closure(s->plan, root, f) < 0)
         return -1;
     if (orch_view_workspace_rules(s, root, f) < 0 || orch_view_own_places(s, root, f) < 0)
         return -1;

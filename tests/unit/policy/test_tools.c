@@ -343,6 +343,35 @@ static void commands_are_tools(void **state)
     }
 }
 
+/* tar calls lzip. One that is not there is passed over, one that cannot run is not. */
+static void broken_helpers_are_said(void **state)
+{
+    (void)state;
+    if (installed("lzip"))
+        skip();
+    struct orch_tool t = tool("tar");
+    t.path = orch_xasprintf("%s/tar", dir);
+    put_text("tar", "#!/bin/sh\n");
+    struct result res = resolve(&t, 1, NULL);
+    assert_int_equal(res.r, 0);
+    result_fini(&res);
+    put_text("lzip", "#!/no/such/interpreter\n");
+    res = resolve(&t, 1, NULL);
+    assert_int_equal(res.r, -EINVAL);
+    assert_non_null(strstr(res.d.v[0].msg, "tool 'tar': helper of tar: /no/such/interpreter"));
+    result_fini(&res);
+    t.optional = true;
+    res = resolve(&t, 1, NULL);
+    assert_int_equal(res.r, 0);
+    assert_true(orch_strv_has(&res.c.names, "tar"));
+    assert_int_equal(res.c.dropped.n, 1);
+    assert_non_null(strstr(res.c.dropped.v[0], "helper of tar"));
+    result_fini(&res);
+    put_text("lzip", "#!/bin/sh\n");
+    free(t.path);
+    free(t.name);
+}
+
 static void with_paths_join(void **state)
 {
     (void)state;
@@ -514,6 +543,7 @@ int main(void)
         cmocka_unit_test(shebang_chains),
         cmocka_unit_test(endless_interpreters_end),
         cmocka_unit_test(commands_are_tools),
+        cmocka_unit_test(broken_helpers_are_said),
         cmocka_unit_test(with_paths_join),
         cmocka_unit_test(symlink_loops_and_chains),
         cmocka_unit_test(elf_truncated_and_flipped),
