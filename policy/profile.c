@@ -10,6 +10,8 @@
 #include "common/hash.h"
 #include "common/io.h"
 #include "policy/profile_int.h"
+#include "policy/within.h"
+#include "policy/syscalls.h"
 
 struct chain {
     struct orch_prof_doc docs[ORCH_PROF_MAX_DEPTH]; /* the named profile first, its root parent last */
@@ -192,11 +194,12 @@ static struct orch_profile *compose_chain(const struct chain *c, struct orch_dia
         const struct orch_prof_doc *doc = &c->docs[i];
         struct orch_profile *next = orch_prof_compose(eff, doc);
         if (i + 1 < c->n && doc->widen == NULL)
-            orch_prof_check_narrow(eff, doc, next, d);
+            orch_profile_within(eff, next, ORCH_BOUND_PARENT, d);
         orch_profile_free(eff);
         eff = next;
     }
     orch_prof_check_whole(eff, &c->docs[0], d);
+    (void)orch_syscalls_check(eff, d);
     set_digest(eff, c);
     set_sources(eff, c);
     return eff;
@@ -266,9 +269,15 @@ int orch_profile_from_sources(const struct orch_strv *sources, const char *name,
     return finish(&c, before, ret, d);
 }
 
+struct orch_profile *orch_profile_hold(struct orch_profile *p)
+{
+    p->holders++;
+    return p;
+}
+
 void orch_profile_free(struct orch_profile *p)
 {
-    if (p == NULL)
+    if (p == NULL || p->holders-- > 0)
         return;
     orch_prof_fini(p);
     free(p);

@@ -30,6 +30,7 @@ void orch_run_fini(struct orch_run *r)
     for (size_t i = 0; r->plans && i < r->wf->n_phases; i++)
         orch_plan_free(r->plans[i]);
     free(r->plans);
+    orch_closure_cache_free(r->closures);
     orch_strv_fini(&r->secrets);
     orch_workflow_free(r->wf);
     orch_audit_close(r->audit);

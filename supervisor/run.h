@@ -35,6 +35,7 @@ struct orch_run {
     struct orch_audit *audit;
     struct orch_signals signals;
     struct orch_progress progress;
+    struct orch_closure_cache *closures; /* of all plans of this process */
     struct orch_plan **plans; /* one per phase, NULL where it has no agent; compiled before anything starts */
     struct orch_strv
         secrets; /* values that any phase gets by pass_env: written nowhere, whoever prints them */
