@@ -13,6 +13,7 @@ DESTDIR  ?=
 CC       ?= cc
 FUZZ_SECONDS ?= 10
 SOAK_RUNS    ?= 20
+SOAK_SECONDS ?= 3600
 
 # V=1 shows the commands.
 V ?= 0
@@ -198,8 +199,9 @@ fuzz:
 bench: all helpers
 	@tests/bench/run
 
-soak: all
+soak: all $(OUT)/unit/policy/test_filter_random
 	@tests/lib/soak.sh $(SOAK_RUNS)
+	@ORCH_SOAK_SECONDS=$(SOAK_SECONDS) $(OUT)/unit/policy/test_filter_random
 
 demo:
 	@tests/lib/deps.sh
