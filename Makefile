@@ -13,6 +13,7 @@ DESTDIR  ?=
 CC       ?= cc
 FUZZ_SECONDS ?= 10
 SOAK_RUNS    ?= 20
+SOAK_SECONDS ?= 3600
 
 # V=1 shows the commands.
 V ?= 0
@@ -236,8 +237,9 @@ bench: all helpers $(OUT)/measure
 	@tests/bench/run
 	@tests/bench/cheap
 
-soak: all helpers fault-bin
+soak: all helpers fault-bin $(OUT)/unit/policy/test_filter_random
 	@tests/lib/soak.sh $(SOAK_RUNS)
+	@ORCH_SOAK_SECONDS=$(SOAK_SECONDS) $(OUT)/unit/policy/test_filter_random
 	@ORCH_BUILD=$(OUT) ORCH_FAULT_FULL=1 ORCH_TEST_TIMEOUT=14400 tests/lib/suite.sh fault
 
 demo:

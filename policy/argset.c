@@ -120,6 +120,8 @@ void orch_argset_and(const struct orch_argset *a, const struct orch_argset *b, s
 {
     ret->n = 0;
     ret->overflow = a->overflow || b->overflow;
+    if (ret->overflow) /* not known, and not worth the time */
+        return;
     for (size_t i = 0; i < a->n; i++)
         for (size_t k = 0; k < b->n; k++) {
             const struct orch_argcube *x = &a->v[i], *y = &b->v[k];

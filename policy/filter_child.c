@@ -26,7 +26,7 @@ static void make_result(orch_filter_maker make, const void *arg, struct result *
     if (r->code == 0 && f.len > ORCH_FILTER_MAX_INSNS)
         r->code =
             orch_err_set(&r->err, E2BIG, "the filter has more than %d instructions", ORCH_FILTER_MAX_INSNS);
-    if (r->code == 0) {
+    if (r->code == 0 && f.prog) {
         memcpy(r->prog, f.prog, f.len * sizeof(*f.prog));
         r->len = f.len;
     }

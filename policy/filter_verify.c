@@ -126,7 +126,8 @@ static int compare_u64(const void *a, const void *b)
 static void sort_unique(struct samples *s)
 {
     size_t kept = 0;
-    qsort(s->v, s->n, sizeof(s->v[0]), compare_u64);
+    if (s->n > 1)
+        qsort(s->v, s->n, sizeof(s->v[0]), compare_u64);
     for (size_t i = 0; i < s->n; i++)
         if (kept == 0 || s->v[kept - 1] != s->v[i])
             s->v[kept++] = s->v[i];

@@ -12,8 +12,9 @@
 #include "policy/syscalls_internal.h"
 #include "policy/sysgroups_list.h"
 
-#define MAX_RULES 1000 /* of a profile */
-#define MAX_COND 32    /* rules with conditions of one call: what is compared grows with their square */
+#define MAX_RULES 1000  /* of a profile */
+#define MAX_COND 32     /* rules with conditions of one call: what is compared grows with their square */
+#define MAX_TOGETHER 16 /* calls of one rule for which all earlier rules together are looked at */
 #define WORDS (ORCH_SC_MAX / 64)
 
 struct check {
@@ -260,7 +261,7 @@ static bool taken_together(const struct check *c, size_t j, int nr)
 static void check_together(struct check *c, size_t j)
 {
     const struct orch_syscall_rule *r = &c->p->sc_rules[j];
-    for (size_t k = 0; r->n_args == 1 && k < r->n_nrs; k++) {
+    for (size_t k = 0; r->n_args == 1 && k < r->n_nrs && k < MAX_TOGETHER; k++) {
         int nr = r->nrs[k];
         if (nr < 0 || nr >= ORCH_SC_MAX || c->n_cond[nr] < 3 || !taken_together(c, j, nr))
             continue;

@@ -77,11 +77,11 @@ static void nothing_left(void)
     assert_int_equal(errno, ECHILD);
 }
 
-static void expect(orch_filter_maker make, const void *arg, int code, const char *msg)
+static void expect(orch_filter_maker make, const void *arg, unsigned limit_ms, int code, const char *msg)
 {
     struct orch_filter f = {0};
     struct orch_err err = {0};
-    assert_int_equal(orch_filter_in_child(make, arg, 300, &f, &err), code);
+    assert_int_equal(orch_filter_in_child(make, arg, limit_ms, &f, &err), code);
     assert_non_null(strstr(err.msg, msg));
     assert_null(f.prog);
     nothing_left();
@@ -104,25 +104,25 @@ static void hanging_compiler_is_given_up(void **state)
 {
     (void)state;
     uint64_t began = orch_now_ms();
-    expect(never_returns, NULL, -ETIMEDOUT, "took more than 300 ms");
-    assert_true(orch_now_ms() - began < 5000);
+    expect(never_returns, NULL, 300, -ETIMEDOUT, "took more than 300 ms");
+    assert_true(orch_now_ms() - began < 10000);
 }
 
 static void dead_compiler_is_an_error(void **state)
 {
     (void)state;
     static const int killed = SIGKILL, aborted = SIGABRT;
-    expect(dies, &killed, -EIO, "ended before its result");
-    expect(dies, &aborted, -EIO, "ended before its result");
-    expect(leaves, NULL, -EIO, "ended before its result");
+    expect(dies, &killed, 20000, -EIO, "ended before its result");
+    expect(dies, &aborted, 20000, -EIO, "ended before its result");
+    expect(leaves, NULL, 20000, -EIO, "ended before its result");
 }
 
 static void errors_and_useless_results_come_back(void **state)
 {
     (void)state;
-    expect(fails, NULL, -E2BIG, "too many rules for lseek");
-    expect(makes_too_much, NULL, -E2BIG, "more than 4096 instructions");
-    expect(makes_nothing, NULL, -EIO, "no result");
+    expect(fails, NULL, 20000, -E2BIG, "too many rules for lseek");
+    expect(makes_too_much, NULL, 20000, -E2BIG, "more than 4096 instructions");
+    expect(makes_nothing, NULL, 20000, -EIO, "no result");
 }
 
 int main(void)
