@@ -84,7 +84,8 @@ void orch_explain_alternatives(const struct orch_plan *p, int nr, const uint64_t
                                struct orch_alternatives *ret);
 void orch_alternatives_fini(struct orch_alternatives *a);
 
-/* Registers worth asking about where this condition stands; at most ORCH_COND_SAMPLES. The first fulfils it. */
+/* Registers worth asking about where this condition stands; at most ORCH_COND_SAMPLES. The first fulfils it.
+ */
 #define ORCH_COND_SAMPLES (ORCH_ARG_SET_MAX + 3)
 size_t orch_cond_samples(const struct orch_arg_cond *c, uint64_t ret[ORCH_COND_SAMPLES]);
 /* "argument 1 is 0x5412" */

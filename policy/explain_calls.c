@@ -247,7 +247,7 @@ size_t orch_cond_samples(const struct orch_arg_cond *c, uint64_t ret[ORCH_COND_S
 void orch_cond_text(const struct orch_arg_cond *c, struct orch_buf *out)
 {
     static const char *const words[] = {
-        [ORCH_OP_NE] = "not ", [ORCH_OP_LT] = "below ",    [ORCH_OP_LE] = "at most ",
+        [ORCH_OP_NE] = "not ",   [ORCH_OP_LT] = "below ",    [ORCH_OP_LE] = "at most ",
         [ORCH_OP_GT] = "above ", [ORCH_OP_GE] = "at least ",
     };
     const char *word = (size_t)c->op < ORCH_NELEM(words) ? words[c->op] : NULL;
@@ -284,7 +284,8 @@ static bool witness(struct sweep *w, const struct orch_syscall_rule *r, struct o
     return true;
 }
 
-/* Each value that an equality names, one by one; a rule with more to it by registers that fulfil all of it. */
+/* Each value that an equality names, one by one; a rule with more to it by registers that fulfil all of it.
+ */
 static void try_rule(struct sweep *w, const struct orch_syscall_rule *r)
 {
     ORCH_AUTO_BUF struct orch_buf text = {0};

@@ -50,11 +50,11 @@ struct orch_anywhere { /* a ${workspace}/<double star>/NAME rule */
 };
 
 struct orch_plan_args {
-    const struct orch_profile *profile;  /* borrowed; must outlive the plan */
-    const char *workspace;               /* absolute, real path */
-    const char *phase;                   /* for ${phase}; "exec" for exec, the gate's name for gates */
-    const char *base_dir;                /* folder that a command[0] with a slash is relative to */
-    const struct orch_strv *command;     /* not yet expanded */
+    const struct orch_profile *profile; /* borrowed; must outlive the plan */
+    const char *workspace;              /* absolute, real path */
+    const char *phase;                  /* for ${phase}; "exec" for exec, the gate's name for gates */
+    const char *base_dir;               /* folder that a command[0] with a slash is relative to */
+    const struct orch_strv *command;    /* not yet expanded */
     const char *inside; /* the program is the sandbox's own, at this path of the view: not looked for on the
                            host, and no tool; NULL = command[0] says */
     struct orch_closure_cache *closures; /* of earlier plans, added to; NULL: everything is found anew */

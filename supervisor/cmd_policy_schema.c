@@ -28,6 +28,7 @@ int orch_cmd_policy_schema(const struct orch_options *opt)
         orch_schema_write((enum orch_schema)i, &out);
         return orch_policy_print(&out, ORCH_EXIT_OK);
     }
-    (void)orch_err_exit(&err, ORCH_EXIT_USAGE, EINVAL, "'%s' is no document: profile, workflow or test", shown);
+    (void)orch_err_exit(&err, ORCH_EXIT_USAGE, EINVAL, "'%s' is no document: profile, workflow or test",
+                        shown);
     return orch_fail(&err, ORCH_EXIT_USAGE);
 }
