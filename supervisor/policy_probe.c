@@ -110,7 +110,7 @@ static enum orch_next on_denial(void *ctx, const struct orch_denial *d)
     struct batch *b = ctx;
     struct denied *x;
 
-    if (!d->args)
+    if (!d->args || strcmp(d->action, ORCH_ACTION_LOG) == 0)
         return ORCH_GO_ON;
     b->denied = orch_xreallocarray(b->denied, b->n_denied + 1, sizeof(*b->denied));
     x = &b->denied[b->n_denied++];

@@ -162,9 +162,12 @@ kill -1 9;permitted;
 END
     profile ruled '{"schema": 1, "name": "ruled", "extends": "plan",
         "syscalls": {"rules": [{"syscalls": ["kill"], "action": "errno", "errno": "EXDEV",
-            "args": [{"index": 1, "op": "eq", "value": 9}]}, {"syscalls": ["uname"], "action": "kill_process"}]}}'
+            "args": [{"index": 1, "op": "eq", "value": 9}]}, {"syscalls": ["uname"], "action": "kill_process"},
+            {"syscalls": ["sysinfo"], "action": "log"}]}}'
     policy explain "$W/ruled.json" kill
     said "depends on argument 1" "0x9: refused, EXDEV" "$W/ruled.json#/syscalls/rules/0, $W/ruled.json:2" "otherwise: permitted"
+    policy explain "$W/ruled.json" sysinfo
+    said "permitted, after it was judged, recorded by $W/ruled.json#/syscalls/rules/2"
     policy explain "$W/ruled.json" uname
     said "killed" "$W/ruled.json#/syscalls/rules/1"
     for wrong in 'no_such_call' 'ioctl 0 TIOCSTX' 'exec' 'exec a b' "kill 1x"; do
