@@ -121,7 +121,7 @@ static void try_witness(struct comparing *c, const struct orch_syscall_rule *r)
     struct pair p;
 
     for (size_t i = 0; i < r->n_args; i++) {
-        uint64_t samples[ORCH_COND_SAMPLES];
+        uint64_t samples[ORCH_COND_SAMPLES] = {0};
 
         (void)orch_cond_samples(&r->args[i], samples);
         args[r->args[i].index] = samples[0];

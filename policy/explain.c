@@ -66,6 +66,7 @@ void orch_explain_call(const struct orch_plan *p, int nr, const uint64_t args[6]
         return;
     ret->says = (size_t)a.kind < ORCH_NELEM(says) ? says[a.kind] : ORCH_SAYS_REFUSED;
     ret->watched = a.kind == ORCH_SC_WATCH;
+    ret->log = ret->says == ORCH_SAYS_PERMITTED ? a.log : NULL;
     if (a.kind == ORCH_SC_FALLBACK)
         ret->errnum = ENOSYS;
     if (a.kind == ORCH_SC_REFUSE)

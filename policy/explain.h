@@ -38,6 +38,7 @@ struct orch_explained {
     enum orch_says says;
     int errnum;       /* what the caller gets; 0 where it is permitted or faked */
     const char *rule; /* origin; borrowed from the plan or static, never NULL */
+    const char *log;  /* rule by which the call goes on record although it is permitted, or NULL */
     bool quiet;
     bool by_filter; /* a call that the filter lets through without asking */
     bool watched;   /* a call whose path or address is judged as well */

@@ -270,7 +270,7 @@ static bool witness(struct sweep *w, const struct orch_syscall_rule *r, struct o
 {
     for (size_t i = 0; i < r->n_args; i++) {
         const struct orch_arg_cond *c = &r->args[i];
-        uint64_t samples[ORCH_COND_SAMPLES];
+        uint64_t samples[ORCH_COND_SAMPLES] = {0};
 
         (void)orch_cond_samples(c, samples);
         orch_buf_str(text, i ? " and " : "");

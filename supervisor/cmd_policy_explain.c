@@ -215,6 +215,10 @@ static void put_call(struct explaining *x, const struct orch_explained *e)
     else if (e->says == ORCH_SAYS_PERMITTED)
         orch_buf_str(&x->out,
                      e->watched ? ", after its path or address was judged" : ", after it was judged");
+    if (e->log) {
+        orch_buf_str(&x->out, ", recorded by ");
+        put(&x->out, e->log);
+    }
     orch_buf_char(&x->out, '\n');
 }
 

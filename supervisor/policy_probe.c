@@ -7,7 +7,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/exit.h"
@@ -110,7 +110,7 @@ static enum orch_next on_denial(void *ctx, const struct orch_denial *d)
     struct batch *b = ctx;
     struct denied *x;
 
-    if (!d->args)
+    if (!d->args || strcmp(d->action, ORCH_ACTION_LOG) == 0)
         return ORCH_GO_ON;
     b->denied = orch_xreallocarray(b->denied, b->n_denied + 1, sizeof(*b->denied));
     x = &b->denied[b->n_denied++];
@@ -216,18 +216,27 @@ static int run_acts(struct batch *b, const char *workspace, struct orch_err *err
 
 /* ---- what it told ---- */
 
+/* "INDEX [LETTER] NUMBER"; false for anything else. */
+static bool parse_line(const char *line, unsigned long *ret_index, char *ret_what, unsigned long *ret_value)
+{
+    char *end;
+
+    *ret_index = strtoul(line, &end, 10);
+    if (end == line || *end++ != ' ')
+        return false;
+    *ret_what = *end >= 'A' ? *end : '\0';
+    line = *ret_what ? end + 1 : end;
+    *ret_value = strtoul(line, &end, 10);
+    return end != line && *end == '\0';
+}
+
 static void take_line(struct batch *b, const char *line)
 {
     unsigned long index, value;
-    char what = 0;
+    char what;
     struct result *r;
 
-    if (sscanf(line, "%lu %c %lu", &index, &what, &value) != 3 || what < 'A') {
-        what = 0;
-        if (sscanf(line, "%lu %lu", &index, &value) != 2)
-            return;
-    }
-    if (index >= b->n)
+    if (!parse_line(line, &index, &what, &value) || index >= b->n)
         return;
     r = &b->results[index];
     if (what == 'B')

@@ -145,10 +145,10 @@ static void filesystem(struct rowing *r)
         const struct orch_place *q = &r->plan->places[i];
         const struct orch_fs_rule *f = rule_of(r->p, q->rule);
         ORCH_AUTO_FREE char *access = access_text(q->access, q->kind == ORCH_PLACE_SCRATCH, q->quiet);
-        bool renamed = f && strcmp(f->path, q->path) != 0; /* by a variable or a symlink */
+        const char *written = f && strcmp(f->path, q->path) != 0 ? f->path : NULL; /* variable, symlink */
         struct orch_row *row =
             add(r, orch_xstrdup(q->path),
-                orch_xasprintf("%s%s%s", access, renamed ? ", written " : "", renamed ? f->path : ""));
+                orch_xasprintf("%s%s%s", access, written ? ", written " : "", written ? written : ""));
 
         set_origin(r, row, q->rule, f ? f->line : 0);
     }
