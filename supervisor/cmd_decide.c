@@ -40,7 +40,7 @@ static int check_options(const struct orch_options *opt, const struct decision *
     if (!opt->digest)
         return orch_err_exit(err, ORCH_EXIT_USAGE, EINVAL,
                              "%s needs --digest D: the digest of the layer, as status shows it", d->word);
-    if (!opt->reason || strspn(opt->reason, " \t") == strlen(opt->reason))
+    if (!opt->reason || !orch_says_something(opt->reason))
         return orch_err_exit(err, ORCH_EXIT_USAGE, EINVAL, "%s needs a --reason TEXT", d->word);
     return 0;
 }
@@ -140,7 +140,9 @@ static int decide(const struct orch_options *opt, const struct decision *d)
     int k;
 
     orch_run_init(&r, opt);
-    k = steps(&r, d, &err);
+    k = orch_signals_open(true, &r.signals, &err); /* taken in and not minded: two records belong together */
+    if (k == 0)
+        k = steps(&r, d, &err);
     orch_run_fini(&r);
     return k < 0 ? orch_fail(&err, ORCH_EXIT_STATE) : ORCH_EXIT_OK;
 }

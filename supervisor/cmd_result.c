@@ -23,11 +23,6 @@ static bool passed(const struct orch_run_state *s)
     return s->ended ? s->exit_code == ORCH_EXIT_OK : !s->open && orch_run_current(s) == s->n_phases;
 }
 
-static int open_workspace(struct orch_run *r, struct orch_err *err)
-{
-    return orch_preflight_workspace(r->journal.state.workspace, r->state, true, &r->workspace, err);
-}
-
 /* After the end nothing is taken up again; the audit log goes on all the same. */
 static int go_on(struct orch_run *r, struct orch_err *err)
 {
@@ -50,7 +45,7 @@ static int apply(struct orch_run *r, struct orch_err *err)
         (void)printf("run %s: applied before\n", r->dir.id);
         return 0;
     }
-    k = open_workspace(r, err);
+    k = orch_run_find_workspace(r, true, err);
     if (k == 0)
         k = go_on(r, err);
     if (k == 0)
@@ -135,7 +130,9 @@ static int result(const struct orch_options *opt, int (*steps)(struct orch_run *
 
     own.apply_now = true;
     orch_run_init(&r, &own);
-    k = steps(&r, &err);
+    k = orch_signals_open(true, &r.signals, &err); /* taken in and not minded: what begins is finished */
+    if (k == 0)
+        k = steps(&r, &err);
     orch_outq_drain(&r.progress.err);
     if (k < 0)
         k = orch_fail(&err, ORCH_EXIT_STATE);

@@ -84,11 +84,8 @@ static void print_summary(const struct orch_run *r)
         orch_summary_json(s, false, &b);
     else if (!r->opt->quiet)
         orch_summary_text(s, r->dir.id, !s->ended, false, &b);
-    else if (!s->ended || s->exit_code != ORCH_EXIT_OK)
-        orch_buf_printf(&b, "run %s: %s\n", r->dir.id,
-                        s->ended       ? s->verdict
-                        : s->paused_by ? "paused"
-                                       : "interrupted");
+    else if (!s->ended || s->exit_code != ORCH_EXIT_OK || s->n_overrides)
+        orch_buf_printf(&b, "run %s: %s\n", r->dir.id, orch_run_standing(s, false));
     print(&b);
 }
 
@@ -167,6 +164,7 @@ static int run_steps(struct orch_run *r, struct orch_err *err)
     k = orch_rundir_create(r->state, r->opt->run_id, &r->dir, err);
     if (k < 0)
         return k;
+    orch_rundir_drives(&r->dir);
     show_start(r, "run");
     k = orch_run_start(r, err);
     if (k == 0)
@@ -193,14 +191,12 @@ static int resume_continue(struct orch_run *r, struct orch_err *err)
     int k = check_until(r, err);
 
     if (k == 0)
-        k = orch_overrides_check(r->opt, r->wf, &r->journal.state, err);
-    if (k == 0)
-        k = orch_preflight_workspace(r->journal.state.workspace, r->state, r->opt->ignore_submounts,
-                                     &r->workspace, err);
+        k = orch_run_find_workspace(r, r->opt->ignore_submounts, err);
     if (k == 0)
         k = prepare(r, err);
     if (k < 0)
         return k;
+    orch_rundir_drives(&r->dir);
     show_start(r, "resume");
     k = orch_run_take_up(r, err);
     if (k == 0 && !*r->journal.state.fingerprint_digest)
@@ -216,6 +212,10 @@ static int resume_steps(struct orch_run *r, struct orch_err *err)
 
     if (k == 0)
         k = orch_run_reopen(r, r->opt->args[0], err);
+    if (k == 0)
+        k = orch_overrides_check(r->opt, r->wf, &r->journal.state, err);
+    if (k == 0 && r->journal.state.ended)
+        k = orch_run_seal_again(r, err);
     if (k < 0)
         return k;
     return r->journal.state.ended ? r->journal.state.exit_code : resume_continue(r, err);

@@ -14,6 +14,8 @@
 #include "supervisor/preflight.h"
 
 #define WAIT_MS 60000 /* for the supervisor to end; its tree is dead long before */
+#define TRIES 100     /* for a command that is at work on the run, or a supervisor that only begins */
+#define TRY_US 50000
 
 struct stop {
     const struct orch_options *opt;
@@ -21,31 +23,6 @@ struct stop {
     char *state;
     struct orch_rundir dir;
 };
-
-/*
- * The process that holds the run's lock. The number in the lock file could be an old one, given to somebody
- * else: so the descriptor comes first, and then the lock must still be held by that number. The holder wrote
- * it itself and keeps the lock as long as it lives.
- */
-static int holder_fd(const struct orch_rundir *dir, bool *ret_busy, struct orch_err *err)
-{
-    long pid, again;
-    int fd;
-
-    *ret_busy = orch_rundir_busy(dir, &pid);
-    if (!*ret_busy)
-        return -1;
-    fd = pid > 0 ? (int)syscall(SYS_pidfd_open, (pid_t)pid, 0) : -1;
-    if (fd >= 0 && orch_rundir_busy(dir, &again) && again == pid)
-        return fd;
-    if (fd >= 0)
-        (void)close(fd);
-    *ret_busy = orch_rundir_busy(dir, &again);
-    return *ret_busy ? orch_err_exit(err, ORCH_EXIT_BUSY, EBUSY,
-                                     "run '%s' is held by process %ld, which cannot be reached from here",
-                                     dir->id, again)
-                     : -1;
-}
 
 static int wait_end(const struct stop *s, int fd, struct orch_err *err)
 {
@@ -97,6 +74,10 @@ static int end_here(const struct orch_options *opt, const char *id, struct orch_
 
     orch_run_init(&r, opt);
     k = orch_run_reopen(&r, id, err);
+    if (k == 0 && r.journal.state.apply_intent && !r.journal.state.ended)
+        k = orch_err_exit(err, ORCH_EXIT_BUSY, EBUSY,
+                          "run '%s' is applied in part: only finishing it is left (orch-sandbox resume %s)",
+                          id, id);
     if (k == 0 && !r.journal.state.ended)
         k = orch_run_take_up(&r, err);
     if (k == 0 && !r.journal.state.ended)
@@ -106,10 +87,29 @@ static int end_here(const struct orch_options *opt, const char *id, struct orch_
     return k;
 }
 
+/* A descriptor of the driver, or -ENOENT; whoever else holds the run is waited for a while. */
+static int find_driver(const struct stop *s, struct orch_err *err)
+{
+    long pid = 0;
+    int fd = -EBUSY;
+
+    for (int i = 0; i < TRIES && fd == -EBUSY; i++) {
+        if (i)
+            (void)usleep(TRY_US);
+        fd = orch_rundir_driver(&s->dir);
+    }
+    if (fd != -EBUSY)
+        return fd;
+    (void)orch_rundir_busy(&s->dir, &pid);
+    return orch_err_exit(
+        err, ORCH_EXIT_BUSY, EBUSY,
+        "run '%s' is held by process %ld, which is no supervisor that can be asked from here", s->dir.id,
+        pid);
+}
+
 static int steps(struct stop *s, struct orch_err *err)
 {
     ORCH_AUTO_FD int fd = -1;
-    bool busy = false;
     int k = orch_preflight_inside(err);
 
     if (k == 0)
@@ -118,12 +118,12 @@ static int steps(struct stop *s, struct orch_err *err)
         k = orch_rundir_open(s->state, s->opt->args[0], &s->dir, err);
     if (k < 0)
         return k;
-    fd = holder_fd(&s->dir, &busy, err);
-    if (busy && fd < 0)
-        return -err->errnum;
-    if (busy)
+    fd = find_driver(s, err);
+    if (fd < 0 && fd != -ENOENT)
+        return fd;
+    if (fd >= 0)
         k = signal_holder(s, fd, err);
-    else if (s->cancel)
+    if (k == 0 && s->cancel) /* also if the driver died of it before it could end the run */
         k = end_here(s->opt, s->dir.id, err);
     return k < 0 ? k : say(s, err);
 }

@@ -291,8 +291,8 @@ static int judge_steps(struct judge *j, struct orch_err *err)
         return r;
     drop_work(a);
     r = orch_print_join(a->run, true, err); /* what the layer lies on must be known */
-    if (r < 0)
-        return r;
+    if (r != 0)
+        return r < 0 ? r : orch_run_drop(a->run, ORCH_DROP_SUSPEND, err);
     begin_verdict(a);
     r = audit_end(a, err);
     if (r < 0)

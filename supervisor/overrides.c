@@ -6,6 +6,7 @@
  * hold of a shell outside, from doing by habit what a person must want. Inside a sandbox the mode is always
  * strict.
  */
+#include <ctype.h>
 #include <errno.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -78,6 +79,13 @@ static int check_gate(const struct orch_workflow *wf, const char *text, struct o
                    : orch_err_exit(err, ORCH_EXIT_USAGE, EINVAL, "--force-gate wants PHASE/GATE");
 }
 
+bool orch_says_something(const char *text)
+{
+    while (isspace((unsigned char)*text))
+        text++;
+    return *text != '\0';
+}
+
 int orch_overrides_permitted(const struct orch_options *opt, struct orch_err *err)
 {
     if (opt->skip.n + opt->force_gate.n == 0 || strcmp(orch_mode_detect(opt->mode), "operator") == 0)
@@ -114,7 +122,7 @@ int orch_overrides_check(const struct orch_options *opt, const struct orch_workf
                    ? orch_err_exit(err, ORCH_EXIT_USAGE, EINVAL, "--reason belongs to --skip or --force-gate")
                    : 0;
     k = orch_overrides_permitted(opt, err);
-    if (k == 0 && (!opt->reason || strspn(opt->reason, " \t") == strlen(opt->reason)))
+    if (k == 0 && (!opt->reason || !orch_says_something(opt->reason)))
         k = orch_err_exit(err, ORCH_EXIT_USAGE, EINVAL, "--skip and --force-gate need a --reason TEXT");
     for (size_t i = 0; k == 0 && i < opt->skip.n; i++)
         k = check_skip(wf, s, opt->skip.v[i], err);

@@ -141,14 +141,35 @@ static void receive(struct orch_print *p, struct answer *a)
     (void)snprintf(a->text, sizeof(a->text), "the workspace's fingerprint was not taken: its process died");
 }
 
+/* True when the answer is there (or the child dead); false if not, or if a signal came first. */
+static bool answered(struct orch_run *r, bool wait)
+{
+    struct pollfd p[2] = {{.fd = r->print.fd, .events = POLLIN}, {.fd = r->signals.fd, .events = POLLIN}};
+
+    for (;;) {
+        int n = poll(p, 2, wait ? -1 : 0);
+
+        if (n > 0 && p[0].revents)
+            return true;
+        if (n > 0)
+            orch_signals_poll(&r->signals);
+        if (!wait || orch_signals_stop(&r->signals) || (n < 0 && errno != EINTR))
+            return false;
+    }
+}
+
 int orch_print_join(struct orch_run *r, bool wait, struct orch_err *err)
 {
-    struct pollfd p = {.fd = r->print.fd, .events = POLLIN};
     struct answer a;
     struct orch_jw w;
 
-    if (r->print.pid == 0 || (!wait && poll(&p, 1, 0) <= 0))
+    if (r->print.pid == 0)
         return 0;
+    if (!answered(r, wait)) {
+        if (wait)
+            orch_print_stop(&r->print);
+        return wait ? ORCH_PRINT_STOPPED : 0;
+    }
     receive(&r->print, &a);
     orch_print_stop(&r->print);
     if (a.errnum)

@@ -22,7 +22,9 @@ struct orch_print {
 #define ORCH_PRINT_NONE ((struct orch_print){.fd = -1})
 
 int orch_print_start(struct orch_run *r, struct orch_err *err);
-/* Takes the answer in, waiting for it or only if it is there, and journals it. 0 also when none is due. */
+/* Takes the answer in, waiting for it or only if it is there, and journals it. 0 also when none is due.
+ * While it waits a signal that asks for an end or a pause ends the child: ORCH_PRINT_STOPPED. */
+#define ORCH_PRINT_STOPPED 1
 int orch_print_join(struct orch_run *r, bool wait, struct orch_err *err);
 void orch_print_stop(struct orch_print *p); /* ends the child */
 

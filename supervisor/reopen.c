@@ -3,9 +3,12 @@
  * about it. Locked and verified first, always; only what the run kept counts. See run.h.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
+#include "common/escape.h"
 #include "common/exit.h"
 #include "common/io.h"
 #include "supervisor/preflight.h"
@@ -75,6 +78,31 @@ static int drop_open(struct orch_run *r, struct orch_err *err)
     int k = r->journal.state.open ? recount_denials(r, err) : 0;
 
     return k == 0 && r->journal.state.open ? orch_run_drop(r, ORCH_DROP_CRASH, err) : k;
+}
+
+/* Whatever lies at the path now: it must be the directory itself, not a link to somewhere else. */
+int orch_run_find_workspace(struct orch_run *r, bool ignore_submounts, struct orch_err *err)
+{
+    const char *was = r->journal.state.workspace;
+    int k = orch_preflight_workspace(was, r->state, ignore_submounts, &r->workspace, err);
+
+    if (k == 0 && strcmp(r->workspace, was) != 0) {
+        ORCH_AUTO_FREE char *shown = orch_escape_str(was);
+        k = orch_err_exit(err, ORCH_EXIT_BUSY, EBUSY, "the workspace '%s' leads somewhere else now", shown);
+    }
+    return k;
+}
+
+/* A crash between the end and its seal: the logs are verified, so the seal can be made now. */
+int orch_run_seal_again(struct orch_run *r, struct orch_err *err)
+{
+    struct stat st;
+    int k;
+
+    if (fstatat(r->dir.fd, ORCH_SEAL_NAME, &st, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT)
+        return 0;
+    k = orch_audit_open(r->dir.fd, ORCH_AUDIT_NAME, r->dir.id, true, &r->audit, err);
+    return k < 0 ? k : orch_run_seal(r, err);
 }
 
 int orch_run_reopen(struct orch_run *r, const char *id, struct orch_err *err)

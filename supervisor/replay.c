@@ -214,6 +214,44 @@ static bool approvals_given(const struct orch_run_state *s, const struct orch_ve
     return true;
 }
 
+static bool code_in(int code, const int *codes, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (codes[i] == code)
+            return true;
+    return false;
+}
+
+/* The exit statuses that an attempt, or a run, can end with besides a pass. */
+static const int attempt_codes[] = {ORCH_EXIT_FAILED, ORCH_EXIT_LIMIT,  ORCH_EXIT_DENIALS,
+                                    ORCH_EXIT_START,  ORCH_EXIT_SIGINT, ORCH_EXIT_SIGTERM};
+static const int end_codes[] = {ORCH_EXIT_FAILED, ORCH_EXIT_LIMIT,  ORCH_EXIT_DENIALS, ORCH_EXIT_START,
+                                ORCH_EXIT_BUSY,   ORCH_EXIT_SIGINT, ORCH_EXIT_SIGTERM};
+
+/* Ends after which gates may let a phase pass; the workflow says whether limit:wall is one. */
+static bool end_may_pass(const char *end)
+{
+    static const char *const ends[] = {"exit", "signal", "done", "limit:wall"};
+
+    for (size_t i = 0; i < ORCH_NELEM(ends); i++)
+        if (strcmp(ends[i], end) == 0)
+            return true;
+    return false;
+}
+
+/* Children follow their group, one deeper. */
+static bool depths_fit(const struct orch_verdict_record *v)
+{
+    unsigned last = 0;
+
+    for (size_t i = 0; i < v->n_gates; i++) {
+        if (v->gates[i].depth > (i ? last + 1 : 0))
+            return false;
+        last = v->gates[i].depth;
+    }
+    return true;
+}
+
 /* A "passed" that its own evidence contradicts is as good as forged. */
 static const char *check_verdict(const struct orch_run_state *s, const struct orch_verdict_record *v)
 {
@@ -221,12 +259,18 @@ static const char *check_verdict(const struct orch_run_state *s, const struct or
         return "a verdict before the workspace's fingerprint";
     if (v->passed && (!v->sealed || !v->goes_on || v->exit_code != 0 || !all_gates_count(s, v)))
         return "passed without every gate passing on a sealed layer";
+    if ((v->passed || s->waits) && !end_may_pass(v->end))
+        return "a pass after an end that is none";
+    if (v->sealed && v->problems.n)
+        return "a clean seal with problems";
+    if (!depths_fit(v))
+        return "gates that belong to no group";
     if (!approvals_given(s, v))
         return "an approval that nobody gave";
     if (v->goes_on && (!v->sealed || !*v->digest))
         return "an unsealed layer that goes on";
-    if (!v->passed && v->exit_code == 0)
-        return "a failure with exit code 0";
+    if (!v->passed && !s->waits && !code_in(v->exit_code, attempt_codes, ORCH_NELEM(attempt_codes)))
+        return "a failure with an exit status that no failure has";
     return NULL;
 }
 
@@ -380,8 +424,12 @@ static const char *on_end(struct orch_run_state *s, struct orch_rec *r)
     orch_free_ptrp(&s->paused_by);
     if (s->waits)
         stop_waiting(s);
+    if (s->exit_code != ORCH_EXIT_OK && !code_in(s->exit_code, end_codes, ORCH_NELEM(end_codes)))
+        return "an end with an exit status that no run has";
     if (s->exit_code == ORCH_EXIT_OK && orch_run_current(s) != s->n_phases)
         return "an end with success although a phase did not pass";
+    if (s->apply_intent && (s->exit_code != ORCH_EXIT_OK || !s->apply_done))
+        return "an end of a run that was applied in part";
     if (!pass_is_named(s))
         return "a verdict that does not go with its exit code and overrides";
     if (s->applied && !s->apply_done)

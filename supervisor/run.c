@@ -156,9 +156,10 @@ int orch_run_seal(struct orch_run *r, struct orch_err *err)
     orch_jw_end(&w, '}');
     orch_buf_char(&b, '\n');
     k = orch_write_file_sync(r->dir.fd, ORCH_SEAL_NAME, b.data, b.len, 0600);
-    return k < 0
-               ? orch_err_exit(err, ORCH_EXIT_STATE, -k, "cannot write %s: %s", ORCH_SEAL_NAME, strerror(-k))
-               : 0;
+    return k < 0 ? orch_err_exit(err, ORCH_EXIT_STATE, -k,
+                                 "it is recorded and holds, but %s cannot be written: %s", ORCH_SEAL_NAME,
+                                 strerror(-k))
+                 : 0;
 }
 
 int orch_run_end(struct orch_run *r, const char *verdict, int exit_code, const char *reason,
@@ -380,6 +381,8 @@ static int do_next(struct orch_run *r, const struct orch_run_todo *todo, struct 
     switch (todo->what) {
     case ORCH_TODO_FINISH:
         k = orch_print_join(r, true, err); /* a run of which every phase was skipped */
+        if (k == ORCH_PRINT_STOPPED)
+            return 0; /* a signal: asked again */
         orch_unmount_wait(&r->unmounts);
         return k < 0 ? k : orch_run_finish(r, err);
     case ORCH_TODO_SETTLE:
@@ -393,13 +396,6 @@ static int do_next(struct orch_run *r, const struct orch_run_todo *todo, struct 
     return todo->what == ORCH_TODO_GOTO ? go_back(r, todo, err) : orch_attempt_run(r, todo->phase, err);
 }
 
-static int pause_suspended(struct orch_run *r, struct orch_err *err)
-{
-    int k = orch_print_join(r, true, err);
-
-    return k < 0 ? k : pause_run(r, "suspend", NULL, err);
-}
-
 /* 0: go on. */
 static int step(struct orch_run *r, struct orch_err *err)
 {
@@ -408,12 +404,14 @@ static int step(struct orch_run *r, struct orch_err *err)
 
     if (todo.what == ORCH_TODO_FAIL)
         return end_failed(r, &todo, err);
+    if (r->journal.state.apply_intent) /* the workspace may hold a part: nothing else may end this run */
+        return orch_run_finish(r, err);
     orch_signals_poll(&r->signals);
     cancelled = orch_signals_exit(&r->signals);
     if (cancelled)
         return orch_run_end(r, "cancelled", cancelled, "cancelled between two attempts", err);
     if (orch_signals_pause(&r->signals))
-        return pause_suspended(r, err);
+        return pause_run(r, "suspend", NULL, err);
     if (r->denials > r->wf->max_denials) /* spent by an attempt that a dead supervisor left */
         return orch_run_end(r, "failed", ORCH_EXIT_DENIALS, "the denial budget of the workflow was exceeded",
                             err);
@@ -425,7 +423,7 @@ int orch_run_drive(struct orch_run *r, struct orch_err *err)
     int k = 0;
 
     while (k == 0 && !r->journal.state.ended) {
-        if (until_reached(r))
+        if (until_reached(r) && !r->journal.state.apply_intent)
             return pause_run(r, "until", r->opt->until, err);
         k = step(r, err);
     }

@@ -88,6 +88,10 @@ int orch_run_drop(struct orch_run *r, enum orch_drop why, struct orch_err *err);
 
 /* Opens an existing run for work: locked (exit 9), verified (exit 7), journal replayed, inputs loaded. */
 int orch_run_reopen(struct orch_run *r, const char *id, struct orch_err *err);
+/* The workspace of the run, at its own path still: exit 9 if that leads elsewhere now. */
+int orch_run_find_workspace(struct orch_run *r, bool ignore_submounts, struct orch_err *err);
+/* Writes the seal of a run that had ended, if it is missing. */
+int orch_run_seal_again(struct orch_run *r, struct orch_err *err);
 /* Opens its audit log, records that it is taken up, drops the attempt that a dead supervisor left. */
 int orch_run_take_up(struct orch_run *r, struct orch_err *err);
 
@@ -115,6 +119,8 @@ int orch_overrides_check(const struct orch_options *opt, const struct orch_workf
                          const struct orch_run_state *s, struct orch_err *err);
 /* Journals them. */
 int orch_overrides_record(struct orch_run *r, struct orch_err *err);
+/* False for a reason of white space alone. */
+bool orch_says_something(const char *text);
 /* Name of the user who gives orders here: "root", or "uid 1000" without an entry. Caller frees. */
 char *orch_user_name(void);
 /* One attempt, from directories to durable verdict (attempt.c). */

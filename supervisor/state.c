@@ -11,6 +11,7 @@
 #include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 
 #include "common/escape.h"
@@ -167,23 +168,36 @@ bool orch_rundir_never_began(int dir)
     return is_empty(dir, "layers");
 }
 
-/* Makes the directory; one of the same name in which nothing ever began is replaced. */
+/* Everything in it but the lock, which is held. */
+static void empty(int dir)
+{
+    int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
+
+    for (struct dirent *e; d && (e = readdir(d));)
+        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0 && strcmp(e->d_name, "lock") != 0)
+            (void)orch_rm_rf(dir, e->d_name);
+    if (d)
+        (void)closedir(d);
+}
+
+/* A directory of our own, locked: made, or one of the same name in which nothing ever began, emptied under
+ * its lock. */
 static int make_run_dir(struct orch_rundir *r, struct orch_err *err)
 {
-    struct orch_err ignored = {0};
-    bool free_again;
+    bool made = mkdir(r->path, 0700) == 0;
+    int e = made || errno == EEXIST ? open_dir(r) : -errno;
 
-    if (mkdir(r->path, 0700) == 0 || errno != EEXIST || open_dir(r) < 0)
-        return 0;
-    free_again = orch_rundir_lock(r, &ignored) == 0 && orch_rundir_never_began(r->fd);
-    orch_close_fdp(&r->lock);
-    orch_close_fdp(&r->fd);
-    if (!free_again)
+    if (e < 0)
+        return state_error(err, -e, "cannot create the run directory", r->path);
+    e = orch_rundir_lock(r, err);
+    if (e < 0 && err->exit_code != ORCH_EXIT_BUSY)
+        return e;
+    if (e < 0 || (!made && !orch_rundir_never_began(r->fd)))
         return orch_err_exit(err, ORCH_EXIT_USAGE, EEXIST,
                              "run '%s' exists already; continue it with: orch-sandbox resume %s", r->id,
                              r->id);
-    (void)orch_rm_rf(AT_FDCWD, r->path);
-    (void)mkdir(r->path, 0700);
+    empty(r->fd);
     return 0;
 }
 
@@ -196,10 +210,6 @@ int orch_rundir_create(const char *state, const char *id, struct orch_rundir *re
     r.id = id ? orch_xstrdup(id) : new_run_id();
     r.path = orch_xasprintf("%s/%s", runs, r.id);
     e = make_run_dir(&r, err);
-    if (e == 0 && (e = open_dir(&r)) < 0)
-        e = state_error(err, -e, "cannot create the run directory", r.path);
-    if (e == 0)
-        e = orch_rundir_lock(&r, err);
     if (e == 0)
         e = make_parts(&r, err);
     if (e == 0 && (e = orch_fsync_dir(AT_FDCWD, runs)) < 0)
@@ -272,7 +282,7 @@ static long lock_holder(const struct orch_rundir *r)
     ORCH_AUTO_BUF struct orch_buf text = {0};
     long pid;
 
-    if (orch_read_file(r->fd, "lock", 64, &text) < 0 || !text.data)
+    if (orch_read_file(r->fd, "lock", 256, &text) < 0 || !text.data)
         return 0;
     pid = strtol(text.data, NULL, 10);
     return pid > 0 ? pid : 0;
@@ -309,6 +319,65 @@ int orch_rundir_lock(struct orch_rundir *r, struct orch_err *err)
         return state_error(err, errno, "cannot write the lock of", r->path);
     r->lock = ORCH_TAKE_FD(fd);
     return 0;
+}
+
+/* Of the pid namespace: a number in the lock file means this process only there. 0 unknown. */
+static unsigned long long pid_namespace(void)
+{
+    struct stat st;
+
+    return stat("/proc/self/ns/pid", &st) == 0 ? (unsigned long long)st.st_ino : 0;
+}
+
+/* When the process began, in ticks since boot (field 22 of proc(5)); 0 if there is none. */
+static unsigned long long start_time(long pid)
+{
+    ORCH_AUTO_FREE char *path = orch_xasprintf("/proc/%ld/stat", pid);
+    ORCH_AUTO_BUF struct orch_buf b = {0};
+    const char *p = NULL;
+    unsigned long long t = 0;
+
+    if (orch_read_file(AT_FDCWD, path, 4096, &b) == 0 && b.data)
+        p = strrchr(b.data, ')'); /* the name before it may hold anything */
+    for (int field = 2; p && field < 22; field++) {
+        p = strchr(p, ' ');
+        p = p ? p + 1 : NULL;
+    }
+    if (p)
+        t = strtoull(p, NULL, 10);
+    return t;
+}
+
+/* A failure leaves a driver that cannot be signalled by name; the run itself does not need the line. */
+void orch_rundir_drives(const struct orch_rundir *r)
+{
+    (void)(dprintf(r->lock, "drives %llu %llu\n", pid_namespace(), start_time((long)getpid())) < 0);
+}
+
+int orch_rundir_driver(const struct orch_rundir *r)
+{
+    ORCH_AUTO_BUF struct orch_buf text = {0}, again = {0};
+    unsigned long long ns = 0, began = 0;
+    long pid = 0, now;
+    int fd;
+
+    if (!orch_rundir_busy(r, &pid))
+        return -ENOENT;
+    if (orch_read_file(r->fd, "lock", 256, &text) < 0 || !text.data ||
+        sscanf(text.data, "%ld\ndrives %llu %llu", &pid, &ns, &began) != 3 ||
+        pid <= 0) // NOLINT(cert-err34-c)
+        return -EBUSY;
+    if (ns == 0 || ns != pid_namespace())
+        return -EBUSY;
+    fd = (int)syscall(SYS_pidfd_open, (pid_t)pid, 0);
+    if (fd < 0)
+        return -EBUSY;
+    /* The descriptor is of the holder if he still holds it, under the same words, and began when he says. */
+    if (start_time(pid) == began && began != 0 && orch_rundir_busy(r, &now) &&
+        orch_read_file(r->fd, "lock", 256, &again) == 0 && again.data && strcmp(again.data, text.data) == 0)
+        return fd;
+    (void)close(fd);
+    return -EBUSY;
 }
 
 bool orch_rundir_busy(const struct orch_rundir *r, long *ret_pid)

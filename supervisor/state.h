@@ -43,6 +43,15 @@ int orch_rundir_create(const char *state, const char *id, struct orch_rundir *re
 int orch_rundir_open(const char *state, const char *id, struct orch_rundir *ret, struct orch_err *err);
 /* Takes the lock; exit 9 naming the holder when another supervisor has it. */
 int orch_rundir_lock(struct orch_rundir *r, struct orch_err *err);
+/* Says in the lock file that its holder minds signals: SIGUSR1 suspends, SIGTERM cancels. After
+ * orch_signals_open(). */
+void orch_rundir_drives(const struct orch_rundir *r);
+/*
+ * A pidfd of the process that drives the run and can be signalled. -ENOENT: nobody holds the lock. -EBUSY:
+ * somebody does who is not (or not yet) to be signalled, or who lives in another pid namespace: his number
+ * means another process here.
+ */
+int orch_rundir_driver(const struct orch_rundir *r);
 /* Whether some supervisor holds the lock now; *ret_pid is its process id as it wrote it, 0 unknown. */
 bool orch_rundir_busy(const struct orch_rundir *r, long *ret_pid);
 /* Nothing was recorded in this run directory and no layer made: its supervisor was killed before. */

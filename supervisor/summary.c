@@ -178,7 +178,9 @@ static void denial_lines(const struct orch_run_state *s, struct orch_buf *out)
 const char *orch_run_standing(const struct orch_run_state *s, bool busy)
 {
     if (s->discarded)
-        return "passed, discarded";
+        return s->n_overrides ? ORCH_PASSED_OVERRIDES ", discarded" : ORCH_PASSED ", discarded";
+    if (s->ended && s->apply_intent && !s->apply_done)
+        return s->n_overrides ? ORCH_PASSED_OVERRIDES ", applied in part" : ORCH_PASSED ", applied in part";
     if (s->ended)
         return s->verdict;
     if (busy)
