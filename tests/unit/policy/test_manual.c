@@ -21,7 +21,7 @@ static const struct page pages[] = {
       {"filesystem[].", "FILES"},
       {"syscalls.", "SYSTEM CALLS"},
       {"", "TOP LEVEL"}},
-     {"host", "allow", "kill_process", "SCMP_ACT_*", "SCMP_CMP_*", "plan", "base", "implement", "verify",
+     {"host", "allow", "kill_process", "log", "SCMP_ACT_*", "SCMP_CMP_*", "plan", "base", "implement", "verify",
       "gate", "ceiling", NULL}},
     {ORCH_SCHEMA_WORKFLOW,
      "docs/man/orch-sandbox-workflow.5",

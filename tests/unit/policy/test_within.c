@@ -44,6 +44,10 @@ static const char parent[] =
 #define CALLIF(name, action, index, op, value)                                                               \
     "{\"syscalls\": [\"" name "\"], \"action\": \"" action "\", \"args\": [{\"index\": " index               \
     ", \"op\": \"" op "\", \"value\": " value "}]}"
+#define CALLIFBOTH(name, action, first, second)                                                              \
+    "{\"syscalls\": [\"" name "\"], \"action\": \"" action                                                   \
+    "\", \"args\": [{\"index\": 0, \"op\": \"eq\", \"value\": " first                                        \
+    "}, {\"index\": 1, \"op\": \"eq\", \"value\": " second "}]}"
 
 static const struct row wider[] = {
     /* a more specific path, and what lies beneath a refusal */
@@ -154,7 +158,7 @@ static const char *const narrower[] = {
     RULESOF(CALL("mkdir", "kill_process")),
     RULESOF(CALLIF("kill", "allow", "1", "eq", "15")),
     RULESOF(CALLIF("tkill", "allow", "1", "eq", "15")),
-    RULESOF(CALLIF("kill", "errno", "0", "eq", "1") ", " CALLIF("kill", "allow", "1", "eq", "15")),
+    RULESOF(CALLIFBOTH("kill", "errno", "1", "15") ", " CALLIF("kill", "allow", "1", "eq", "15")),
     RULESOF(CALLIF("socket", "allow", "0", "eq", "\"AF_UNIX\"")),
     RULESOF(CALLIF("kill", "kill_process", "1", "eq", "9")),
     OFPARENT("\"limits\": {\"memory\": \"1024MiB\", \"pids\": 10, \"cpu\": \"60s\", \"scope\": \"tree\"}"),
