@@ -127,6 +127,21 @@ static bool may_follow(const struct chain *c, const char *file, struct orch_diag
     return false;
 }
 
+/* What a plan shows for a path of the host is where its symlinks lead (plan_rules.c), so that is what a child
+ * must not have beyond its parent. A none rule holds at the path as written. */
+static void resolve_rules(struct orch_profile *p)
+{
+    for (size_t i = 0; i < p->n_fs; i++) {
+        struct orch_fs_rule *r = &p->fs[i];
+        if (r->anywhere || r->access == ORCH_ACCESS_NONE || r->path[0] != '/' ||
+            strstr(r->path, "${") != NULL)
+            continue;
+        ORCH_AUTO_FREE char *real = realpath(r->path, NULL);
+        if (real != NULL && strcmp(real, r->path) != 0)
+            r->real = ORCH_TAKE_PTR(real);
+    }
+}
+
 static int load_chain(struct chain *c, const char *ref, const char *base_dir, struct orch_diags *d)
 {
     ORCH_AUTO_FREE char *next = orch_xstrdup(ref), *dir = base_dir != NULL ? orch_xstrdup(base_dir) : NULL;
@@ -147,6 +162,7 @@ static int load_chain(struct chain *c, const char *ref, const char *base_dir, st
             return r;
         struct orch_prof_doc *doc = &c->docs[c->n - 1];
         orch_prof_parse(doc, d);
+        resolve_rules(&doc->own);
         free(next);
         free(dir);
         next = doc->extends != NULL ? orch_xstrdup(doc->extends) : NULL;

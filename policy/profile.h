@@ -21,8 +21,9 @@ enum orch_access { /* ordered: NONE < RO < RX, RO < RW < RWX */
 };
 
 struct orch_fs_rule {
-    char *path;    /* as written: absolute, or starting with ${workspace} ${home} ${tmp}; for `anywhere` just
-                      NAME */
+    char *path; /* as written: absolute, or starting with ${workspace} ${home} ${tmp}; for `anywhere` just
+                   NAME */
+    char *real; /* where the symlinks in a host path led when it was loaded from files; NULL = nowhere else */
     bool anywhere; /* written as ${workspace}/<double star>/NAME: every NAME at any depth (also the top) of
                       the workspace */
     enum orch_access access;

@@ -27,6 +27,7 @@ struct orch_env_pair *orch_prof_add_env(struct orch_env_pair **v, size_t *n)
 void orch_prof_fs_rule_fini(struct orch_fs_rule *r)
 {
     free(r->path);
+    free(r->real);
     free(r->origin);
     *r = (struct orch_fs_rule){0};
 }
@@ -97,6 +98,7 @@ static void copy_fs_rule(struct orch_fs_rule *dst, const struct orch_fs_rule *sr
 {
     *dst = *src;
     dst->path = orch_xstrdup(src->path);
+    dst->real = copy_str(src->real);
     dst->origin = copy_str(src->origin);
 }
 

@@ -1,6 +1,6 @@
 /*
  * within.h - does one effective profile permit no more than another? (T-POL-10) Used for a child against its
- * parent and for every profile of a workflow against its ceiling. Pure: nothing is read.
+ * parent and for every profile of a workflow against its ceiling. Pure: nothing is read here.
  *
  * Each key has an order of its own, and the check decides it for every value, not for samples:
  *
@@ -8,7 +8,8 @@
  *                   subset of the outer one's. Kept is more than scratch, quiet is more than counted where a
  *                   denial is possible. Every place that the workspace and every name that the phase could
  *                   have are considered, so ${workspace}/x and /srv/x may be the same path. A path is taken
- *                   for a directory. `required` permits nothing and has no order.
+ *                   for a directory; of a profile loaded from files, a path of the host stands for where
+ *                   its symlinks lead. `required` permits nothing and has no order.
  *   tools           A subset by name, each with the same path and no further `with`; "*" is above every list.
  *   create          A subset, where a rule gives write at all.
  *   syscalls        For every number and all registers: what is permitted here is permitted there, and what

@@ -72,7 +72,8 @@ static char *replace(const char *s, const char *what, const char *with)
 /* The path of a literal rule, or the name of an anywhere-rule, under the assignment. */
 static char *assigned(const struct orch_fs_rule *r, const struct assignment *a)
 {
-    ORCH_AUTO_FREE char *key = r->anywhere ? orch_xstrdup(r->path) : orch_prof_fs_key(r);
+    const char *path = r->real != NULL ? r->real : r->path;
+    ORCH_AUTO_FREE char *key = r->anywhere || r->real != NULL ? orch_xstrdup(path) : orch_prof_fs_key(r);
     ORCH_AUTO_FREE char *placed = replace(key, WORKSPACE, a->workspace);
     return replace(placed, PHASE, a->phase);
 }
@@ -255,6 +256,8 @@ static char *condition(const struct compare *k)
 
 static char *rule_text(const struct orch_fs_rule *r)
 {
+    if (r->real != NULL)
+        return orch_xasprintf("'%s', a link to '%s'", r->path, r->real);
     return orch_xasprintf("'%s%s'", r->anywhere ? WORKSPACE "/**/" : "", r->path);
 }
 
@@ -364,7 +367,7 @@ static void add_new(struct orch_strv *sv, const char *s, size_t n)
 static void add_workspaces(struct orch_strv *sv, const struct orch_profile *p)
 {
     for (size_t i = 0; i < p->n_fs; i++) {
-        const char *path = p->fs[i].path;
+        const char *path = p->fs[i].real != NULL ? p->fs[i].real : p->fs[i].path;
         if (p->fs[i].anywhere || path[0] != '/')
             continue;
         for (size_t n = 1; n <= strlen(path); n++)

@@ -237,6 +237,46 @@ static void profile_knows_where_its_keys_come_from(void **state)
     orch_profile_free(p);
 }
 
+/* Not beneath /tmp, where a sandbox has a place of its own. */
+static char host[] = "/var/tmp/orch-within-XXXXXX";
+
+static void link_to(const char *name, const char *target)
+{
+    ORCH_AUTO_FREE char *path = orch_xasprintf("%s/%s", host, name);
+    assert_int_equal(symlink(target, path), 0);
+}
+
+static char *showing(const char *below)
+{
+    return orch_xasprintf(OFPARENT("\"filesystem\": [{\"path\": \"%s/%s\", \"access\": \"ro\"}]"), host,
+                          below);
+}
+
+/* What is shown is where the link leads. */
+static void child_may_not_widen_by_a_link(void **state)
+{
+    (void)state;
+    assert_non_null(mkdtemp(host));
+    ORCH_AUTO_FREE char *data = orch_xasprintf("%s/data/sub", host);
+    ORCH_AUTO_FREE char *secret = orch_xasprintf("%s/secret", host);
+    assert_int_equal(orch_mkdir_p(data, 0755), 0);
+    assert_int_equal(orch_mkdir_p(secret, 0755), 0);
+    link_to("data/out", "../secret");
+    link_to("data/in", "sub");
+    ORCH_AUTO_FREE char *text =
+        orch_xasprintf(WIDE "\"filesystem\": [{\"path\": \"%s/data\", \"access\": \"ro\"}]}", host);
+    put("parent.json", text);
+    ORCH_AUTO_FREE char *out = showing("data/out"), *in = showing("data/in"), *sub = showing("data/sub");
+    bool named = refused(out, "2:16", "/data/out', a link to '", 1);
+    ORCH_AUTO_FREE char *in_errors = NULL, *sub_errors = NULL;
+    orch_profile_free(load(in, &in_errors));
+    orch_profile_free(load(sub, &sub_errors));
+    assert_int_equal(orch_rm_rf(AT_FDCWD, host), 0);
+    assert_true(named);
+    assert_string_equal(in_errors, "");
+    assert_string_equal(sub_errors, "");
+}
+
 /* --- ceilings: two profiles that do not extend each other --- */
 
 struct pair {
@@ -356,6 +396,7 @@ int main(void)
         cmocka_unit_test(child_hears_of_every_key),
         cmocka_unit_test(grandchild_is_measured_by_its_parent),
         cmocka_unit_test(profile_knows_where_its_keys_come_from),
+        cmocka_unit_test(child_may_not_widen_by_a_link),
         cmocka_unit_test(ceiling_holds_between_any_two_profiles),
         cmocka_unit_test(builtins_are_ordered),
     };
