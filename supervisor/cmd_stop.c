@@ -13,8 +13,8 @@
 #include "common/io.h"
 #include "supervisor/preflight.h"
 
-#define WAIT_MS 60000  /* for the supervisor to end; its tree is dead long before */
-#define TRIES 100      /* for a command that is at work on the run, or a supervisor that only begins */
+#define WAIT_MS 60000 /* for the supervisor to end; its tree is dead long before */
+#define TRIES 100     /* for a command that is at work on the run, or a supervisor that only begins */
 #define TRY_US 50000
 
 struct stop {
@@ -76,8 +76,8 @@ static int end_here(const struct orch_options *opt, const char *id, struct orch_
     k = orch_run_reopen(&r, id, err);
     if (k == 0 && r.journal.state.apply_intent && !r.journal.state.ended)
         k = orch_err_exit(err, ORCH_EXIT_BUSY, EBUSY,
-                          "run '%s' is applied in part: only finishing it is left (orch-sandbox resume %s)", id,
-                          id);
+                          "run '%s' is applied in part: only finishing it is left (orch-sandbox resume %s)",
+                          id, id);
     if (k == 0 && !r.journal.state.ended)
         k = orch_run_take_up(&r, err);
     if (k == 0 && !r.journal.state.ended)
@@ -101,9 +101,10 @@ static int find_driver(const struct stop *s, struct orch_err *err)
     if (fd != -EBUSY)
         return fd;
     (void)orch_rundir_busy(&s->dir, &pid);
-    return orch_err_exit(err, ORCH_EXIT_BUSY, EBUSY,
-                         "run '%s' is held by process %ld, which is no supervisor that can be asked from here",
-                         s->dir.id, pid);
+    return orch_err_exit(
+        err, ORCH_EXIT_BUSY, EBUSY,
+        "run '%s' is held by process %ld, which is no supervisor that can be asked from here", s->dir.id,
+        pid);
 }
 
 static int steps(struct stop *s, struct orch_err *err)

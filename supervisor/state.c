@@ -357,7 +357,8 @@ int orch_rundir_driver(const struct orch_rundir *r)
     if (!orch_rundir_busy(r, &pid))
         return -ENOENT;
     if (orch_read_file(r->fd, "lock", 256, &text) < 0 || !text.data ||
-        sscanf(text.data, "%ld\ndrives %llu %llu", &pid, &ns, &began) != 3 || pid <= 0) // NOLINT(cert-err34-c)
+        sscanf(text.data, "%ld\ndrives %llu %llu", &pid, &ns, &began) != 3 ||
+        pid <= 0) // NOLINT(cert-err34-c)
         return -EBUSY;
     if (ns == 0 || ns != pid_namespace())
         return -EBUSY;
