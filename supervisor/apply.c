@@ -28,6 +28,7 @@ struct job {
     uid_t uid;
     gid_t gid;
     struct orch_strv dirs; /* every directory an entry of which changes; sorted, unique; "" is the root */
+    mode_t *found;         /* their modes before they were made writable; 0 = was not there */
     char *cached;          /* the directory last opened */
     int cached_fd;
     struct orch_err *err;
@@ -153,14 +154,18 @@ static void collect_dirs(struct job *j)
 /*
  * Makes a directory of ours writable for the work; finish_dir() sets the right mode. By /proc, because a
  * directory that is not readable can be opened O_PATH only. A failure shows when something is written there.
+ * Returns the mode it had, 0 unknown.
  */
-static void widen(int fd)
+static mode_t widen(int fd)
 {
     ORCH_AUTO_FREE char *proc = orch_xasprintf("/proc/self/fd/%d", fd);
     struct stat st;
 
-    if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode) && (st.st_mode & 0700) != 0700)
+    if (fstat(fd, &st) < 0)
+        return 0;
+    if (S_ISDIR(st.st_mode) && (st.st_mode & 0700) != 0700)
         (void)chmod(proc, (st.st_mode & 07777) | 0700);
+    return st.st_mode;
 }
 
 bool orch_apply_is_temp(const char *path)
@@ -188,7 +193,7 @@ static int remove_temps(int dir)
     return r;
 }
 
-static int prepare_dir(struct job *j, const char *path)
+static int prepare_dir(struct job *j, const char *path, mode_t *ret_found)
 {
     ORCH_AUTO_FD int fd = orch_tree_open(j->root, path, O_PATH | O_DIRECTORY);
     int r;
@@ -197,7 +202,7 @@ static int prepare_dir(struct job *j, const char *path)
         return 0;
     if (fd < 0)
         return orch_layer_fail(j->err, fd, "cannot open", path);
-    widen(fd);
+    *ret_found = widen(fd);
     r = remove_temps(fd);
     return r < 0 ? orch_layer_fail(j->err, r, "cannot prepare", path) : 0;
 }
@@ -215,7 +220,8 @@ static bool still_as_seen(int dir, const char *name, const struct orch_change *c
         const struct orch_entry *e = known[i];
 
         if (e->type == orch_type_char(st.st_mode) && (e->type != 'f' || e->size == (uint64_t)st.st_size) &&
-            e->mtime.tv_sec == st.st_mtim.tv_sec && e->mtime.tv_nsec == st.st_mtim.tv_nsec)
+            (e->type == 'l' || e->mode == (st.st_mode & 07777)) && e->mtime.tv_sec == st.st_mtim.tv_sec &&
+            e->mtime.tv_nsec == st.st_mtim.tv_nsec)
             return true;
     }
     return false;
@@ -354,19 +360,22 @@ static int replace_one(struct job *j, const struct orch_change *c)
     return orch_layer_fail(j->err, r, "cannot write", c->path);
 }
 
-/* Mode the directory must have in the end: -1 = leave. A directory a layer wrote in is in that layer, with
- * its mode. */
+static mode_t found_mode(const struct job *j, const char *path)
+{
+    char *const *at = j->dirs.n ? bsearch(&path, j->dirs.v, j->dirs.n, sizeof(*j->dirs.v), cmp_str) : NULL;
+
+    return at ? j->found[at - j->dirs.v] : 0;
+}
+
+/* Mode the directory must have in the end: -1 = leave. One that the list does not change gets back what it
+ * had before it was made writable: others may have changed it. */
 static int final_mode(const struct job *j, const char *path, const struct orch_change *c)
 {
-    struct orch_entry ORCH_AUTO(orch_entry_fini) e = {0};
-    int r;
+    mode_t found = found_mode(j, path);
 
     if (c)
         return (int)c->after.mode;
-    if (*path == '\0')
-        return -1;
-    r = orch_view_lookup(j->full, path, &e);
-    return r == 0 && e.type == 'd' ? (int)e.mode : -1;
+    return found ? (int)(found & 07777) : -1;
 }
 
 static int finish_dir(struct job *j, const char *path)
@@ -445,8 +454,9 @@ static int run(struct job *j)
     if (r < 0)
         return r;
     collect_dirs(j);
+    j->found = orch_xcalloc(j->dirs.n + 1, sizeof(*j->found));
     for (size_t i = 0; i < j->dirs.n && r == 0; i++)
-        r = prepare_dir(j, j->dirs.v[i]);
+        r = prepare_dir(j, j->dirs.v[i], &j->found[i]);
     if (r == 0)
         r = each_backwards(j, remove_one);
     if (r == 0)
@@ -479,6 +489,7 @@ int orch_apply(const struct orch_view *full, const struct orch_changes *c, const
     if (r == 0)
         count(c, ret);
     orch_strv_fini(&j.dirs);
+    free(j.found);
     orch_close_fdp(&j.root);
     return r;
 }

@@ -44,17 +44,19 @@ bool orch_apply_is_temp(const char *path);
 int orch_apply_again(const struct orch_view *full, const struct orch_buf *kept, struct orch_changes *c,
                      struct orch_err *err);
 
-/* Entries that belong to another owner than uid and gid; the first few, escaped, with their paths. */
-struct orch_owners {
+/* The look at run start: entries that belong to another owner than uid and gid are counted, the first few
+ * kept (escaped); what was changed after `since` (realtime) is recorded as changed, whatever it is now. */
+struct orch_first_look {
     uid_t uid;
     gid_t gid;
+    struct timespec since;
     size_t foreign;
     struct orch_strv first;
 };
 
 /* Fingerprint of a tree: type, ino, size, mode, mtime, ctime of every entry, sorted by path; as bytes to
- * keep. owners (may be NULL): counted on the way. */
-int orch_fingerprint(const char *workspace, struct orch_buf *out, struct orch_owners *owners,
+ * keep. look: at run start, else NULL. */
+int orch_fingerprint(const char *workspace, struct orch_buf *out, struct orch_first_look *look,
                      struct orch_err *err);
 /* Paths of its directories, sorted bytewise; -EBADMSG if it is none. */
 int orch_fingerprint_dirs(const struct orch_buf *kept, struct orch_strv *ret);
@@ -62,8 +64,5 @@ int orch_fingerprint_dirs(const struct orch_buf *kept, struct orch_strv *ret);
  * listed, *ret_n counts all. */
 int orch_fingerprint_diff(const struct orch_buf *kept, const char *workspace, const struct orch_strv *ignore,
                           size_t max, struct orch_strv *ret, size_t *ret_n, struct orch_err *err);
-/* All paths that differ, sorted, but for directories of which only the contents do. */
-int orch_fingerprint_edits(const struct orch_buf *kept, const char *workspace, struct orch_strv *ret,
-                           struct orch_err *err);
 
 #endif

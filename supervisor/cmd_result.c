@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/escape.h"
 #include "common/exit.h"
 #include "common/io.h"
 #include "supervisor/preflight.h"
@@ -89,8 +90,9 @@ static int end_discarded(struct orch_run *r, struct orch_err *err)
 {
     const char *by = r->journal.state.paused_by;
     bool conflict = by && strcmp(by, "conflict") == 0;
-    ORCH_AUTO_FREE char *reason = orch_xasprintf("discarded by the operator%s%s", r->opt->reason ? ": " : "",
-                                                 r->opt->reason ? r->opt->reason : "");
+    ORCH_AUTO_FREE char *said = r->opt->reason ? orch_escape_str(r->opt->reason) : NULL;
+    ORCH_AUTO_FREE char *reason =
+        orch_xasprintf("discarded by the operator%s%s", said ? ": " : "", said ? said : "");
     int k = orch_run_take_up(r, err);
 
     return k < 0 ? k

@@ -5,7 +5,7 @@
  * never leaves the host), then the path without NUL. The root's path is ".". Unreadable directories are
  * recorded, not entered: the agent cannot see into them either. Mounts are not entered.
  */
-#include "supervisor/apply.h"
+#include "supervisor/edits.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -41,7 +41,7 @@ struct items {
 struct scan {
     struct orch_buf paths;
     struct items items; /* path is NULL while scanning: the buffer moves */
-    struct orch_owners *owners;
+    struct orch_first_look *look;
 };
 
 static void items_add(struct items *items, const struct record *rec, const char *path)
@@ -62,12 +62,27 @@ static int cmp_items(const void *a, const void *b)
     return r ? r : (x->rec.len > y->rec.len) - (x->rec.len < y->rec.len);
 }
 
-static void count_owner(struct orch_owners *o, const struct stat *st, const char *path)
+static void count_owner(struct orch_first_look *o, const struct stat *st, const char *path)
 {
-    if (!o || (st->st_uid == o->uid && st->st_gid == o->gid))
+    if (st->st_uid == o->uid && st->st_gid == o->gid)
         return;
     if (o->foreign++ < OWNERS_SHOWN)
         orch_strv_add_take(&o->first, orch_escape_str(path));
+}
+
+static bool later(const struct timespec *a, const struct timespec *b)
+{
+    return a->tv_sec != b->tv_sec ? a->tv_sec > b->tv_sec : a->tv_nsec > b->tv_nsec;
+}
+
+/* The run had begun when this changed, so what it was is not known: recorded as what nothing can equal. A
+ * time in the future is a clock that went wrong. */
+static bool came_late(const struct orch_first_look *o, const struct stat *st)
+{
+    struct timespec now;
+
+    return later(&st->st_ctim, &o->since) && clock_gettime(CLOCK_REALTIME, &now) == 0 &&
+           !later(&st->st_ctim, &now);
 }
 
 static int scan_entry(const struct orch_walk_entry *e, void *ctx, struct orch_err *err)
@@ -85,7 +100,10 @@ static int scan_entry(const struct orch_walk_entry *e, void *ctx, struct orch_er
                          .len = (uint32_t)strlen(path)};
 
     (void)err;
-    count_owner(s->owners, st, path);
+    if (s->look)
+        count_owner(s->look, st, path);
+    if (s->look && came_late(s->look, st))
+        rec.mtime_ns = rec.ctime_ns = UINT32_MAX;
     items_add(&s->items, &rec, NULL);
     orch_buf_add(&s->paths, path, rec.len);
     return 0;
@@ -106,11 +124,11 @@ static void write_items(struct items *items, const char *paths, struct orch_buf 
     }
 }
 
-int orch_fingerprint(const char *workspace, struct orch_buf *out, struct orch_owners *owners,
+int orch_fingerprint(const char *workspace, struct orch_buf *out, struct orch_first_look *look,
                      struct orch_err *err)
 {
     ORCH_AUTO_FD int fd = orch_openat2(AT_FDCWD, workspace, O_PATH | O_DIRECTORY | O_NOFOLLOW, 0, 0);
-    struct scan s = {.owners = owners};
+    struct scan s = {.look = look};
     int r;
 
     if (fd < 0)
@@ -163,6 +181,7 @@ struct compare {
     struct orch_strv diff;    /* differing paths that are not ignored */
     struct orch_strv maybe;   /* directories of which only size or times differ */
     struct orch_strv excused; /* directories with an ignored difference in them: theirs follows from it */
+    struct orch_edits *edits; /* NULL = not wanted */
 };
 
 /* Size and times of a directory follow from its entries. */
@@ -182,6 +201,28 @@ static char *parent_of(const char *path)
     return orch_xstrdup(".");
 }
 
+static bool only_ctime(const struct record *a, const struct record *b)
+{
+    struct record x = *a;
+
+    x.ctime_s = b->ctime_s;
+    x.ctime_ns = b->ctime_ns;
+    return memcmp(&x, b, sizeof(x)) == 0;
+}
+
+/* One of a and b may be NULL: then and now. */
+static void add_edit(struct orch_edits *e, const char *path, const struct item *a, const struct item *b)
+{
+    e->v = orch_xreallocarray(e->v, e->n + 1, sizeof(*e->v));
+    e->v[e->n++] = (struct orch_edit){
+        .path = orch_xstrdup(path),
+        .was = a ? a->rec.mode : 0,
+        .is = b ? b->rec.mode : 0,
+        .replaced = a && b && a->rec.ino != b->rec.ino,
+        .only_ctime = a && b && only_ctime(&a->rec, &b->rec),
+    };
+}
+
 /* b NULL: the path is in one of the two only. */
 static void differ(struct compare *c, const struct item *a, const struct item *b)
 {
@@ -195,6 +236,21 @@ static void differ(struct compare *c, const struct item *a, const struct item *b
         orch_strv_add_take(&c->diff, ORCH_TAKE_PTR(path));
 }
 
+/* What the two have under one path; one of them may have nothing. */
+static void pair(struct compare *c, const struct item *a, const struct item *b)
+{
+    const struct item *one = a ? a : b;
+
+    if (a && b && memcmp(&a->rec, &b->rec, sizeof(a->rec)) == 0)
+        return;
+    if (!c->edits)
+        differ(c, one, a && b ? b : NULL);
+    else if (!a || !b || !only_contents(&a->rec, &b->rec)) {
+        ORCH_AUTO_FREE char *path = orch_xstrndup(one->path, one->rec.len);
+        add_edit(c->edits, path, a, b);
+    }
+}
+
 static void merge(struct compare *c, const struct items *a, const struct items *b)
 {
     size_t i = 0, k = 0;
@@ -205,10 +261,7 @@ static void merge(struct compare *c, const struct items *a, const struct items *
             r = i == a->n ? 1 : -1;
         else
             r = cmp_items(&a->v[i], &b->v[k]);
-        if (r != 0)
-            differ(c, r < 0 ? &a->v[i] : &b->v[k], NULL);
-        else if (memcmp(&a->v[i].rec, &b->v[k].rec, sizeof(a->v[i].rec)) != 0)
-            differ(c, &a->v[i], &b->v[k]);
+        pair(c, r <= 0 ? &a->v[i] : NULL, r >= 0 ? &b->v[k] : NULL);
         i += r <= 0;
         k += r >= 0;
     }
@@ -273,14 +326,10 @@ int orch_fingerprint_diff(const struct orch_buf *kept, const char *workspace, co
     return r;
 }
 
-int orch_fingerprint_edits(const struct orch_buf *kept, const char *workspace, struct orch_strv *ret,
+int orch_fingerprint_edits(const struct orch_buf *kept, const char *workspace, struct orch_edits *ret,
                            struct orch_err *err)
 {
-    ORCH_AUTO(compare_fini) struct compare c = {0};
-    int r = compare_now(kept, workspace, &c, err);
+    struct compare c = {.edits = ret};
 
-    sort(&c.diff);
-    for (size_t i = 0; r == 0 && i < c.diff.n; i++)
-        orch_strv_add(ret, c.diff.v[i]);
-    return r;
+    return compare_now(kept, workspace, &c, err); /* in the order of the paths */
 }

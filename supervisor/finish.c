@@ -9,7 +9,7 @@
 #include "common/escape.h"
 #include "common/exit.h"
 #include "common/io.h"
-#include "supervisor/apply.h"
+#include "supervisor/edits.h"
 #include "supervisor/output.h"
 #include "supervisor/run.h"
 #include "supervisor/theirs.h"
@@ -44,7 +44,13 @@ static int note_conflict(struct orch_run *r, struct orch_err *err)
     return k < 0 ? k : orch_run_seal(r, err);
 }
 
-#define DECIDE "; look with: orch-sandbox diff %s; then decide: apply --theirs-kept, or discard"
+#define DECIDE "; look with: orch-sandbox diff %s; then decide: apply --theirs-kept%s"
+
+/* What is applied in part can only be finished. */
+static const char *or_discard(const struct orch_run *r)
+{
+    return r->journal.state.apply_intent ? "" : ", or discard";
+}
 
 /* The workspace as it was at run start, or exit 9 with the paths that differ. The run can be resumed
  * afterwards. */
@@ -71,11 +77,11 @@ static int check_conflict(struct orch_run *r, struct orch_err *err)
         return k;
     return orch_err_exit(err, ORCH_EXIT_BUSY, EBUSY,
                          "the workspace changed during the run, nothing was applied; %zu path%s:%s" DECIDE, n,
-                         n == 1 ? "" : "s", list.data, r->dir.id);
+                         n == 1 ? "" : "s", list.data, r->dir.id, or_discard(r));
 }
 
-/* Where the run and somebody else changed the same file. */
-static size_t count_overlap(const struct orch_changes *c, const struct orch_strv *edited,
+/* Where the run and somebody else changed the same entry. */
+static size_t count_overlap(const struct orch_changes *c, const struct orch_edits *edits, bool again,
                             struct orch_strv *ret)
 {
     size_t n = 0;
@@ -83,8 +89,7 @@ static size_t count_overlap(const struct orch_changes *c, const struct orch_strv
     for (size_t i = 0; i < c->n; i++) {
         const struct orch_change *x = &c->v[i];
 
-        if (x->before.type == 'd' || x->before.type == 0 || orch_apply_is_temp(x->path) ||
-            !orch_strv_has(edited, x->path))
+        if (orch_apply_is_temp(x->path) || !orch_edits_foreign(edits, x, again))
             continue;
         if (n++ < SHOWN_MAX)
             orch_strv_add(ret, x->path);
@@ -92,38 +97,49 @@ static size_t count_overlap(const struct orch_changes *c, const struct orch_strv
     return n;
 }
 
-/*
- * Neither `ignore_changes` nor a crash in the middle of apply may cost somebody their edit: a file that is
- * not as it was at run start, and not yet as it is to become, is a conflict. (What apply wrote before a crash
- * is in no change list any more.)
- */
-static int check_overlap(struct orch_run *r, const struct orch_changes *c, struct orch_err *err)
+static int read_edits(struct orch_run *r, struct orch_edits *ret, struct orch_err *err)
 {
     ORCH_AUTO_BUF struct orch_buf kept = {0};
-    ORCH_AUTO_BUF struct orch_buf list = {0};
-    struct orch_strv none = {0}, edited = {0}, both = {0};
-    size_t n = 0;
     int k = orch_read_file(r->dir.fd, ORCH_FINGERPRINT_NAME, FINGERPRINT_MAX, &kept);
 
     if (k < 0)
         return orch_err_exit(err, orch_errno_is_host(-k) ? ORCH_EXIT_STATE : ORCH_EXIT_CORRUPT, -k,
                              "the fingerprint of the workspace cannot be read");
-    k = orch_fingerprint_diff(&kept, r->workspace, &none, SIZE_MAX, &edited, &n, err);
+    k = orch_fingerprint_edits(&kept, r->workspace, ret, err);
     if (k < 0 && err->exit_code == 0)
         err->exit_code = orch_errno_is_host(err->errnum) ? ORCH_EXIT_STATE : ORCH_EXIT_BUSY;
-    n = k == 0 ? count_overlap(c, &edited, &both) : 0;
-    add_list(r, &list, &both, n);
-    orch_strv_fini(&edited);
-    orch_strv_fini(&both);
-    if (k < 0 || n == 0)
+    return k;
+}
+
+/*
+ * Neither `ignore_changes` nor a crash in the middle of apply may cost somebody their edit: an entry that is
+ * not as it was at run start, and not yet as it is to become, is a conflict. (What apply wrote before a crash
+ * is in no change list any more.)
+ */
+static int check_overlap(struct orch_run *r, const struct orch_changes *c, struct orch_err *err)
+{
+    ORCH_AUTO_BUF struct orch_buf list = {0};
+    ORCH_AUTO(orch_edits_fini) struct orch_edits edits = {0};
+    ORCH_AUTO(orch_strv_fini) struct orch_strv both = {0};
+    size_t n;
+    int k = read_edits(r, &edits, err);
+
+    if (k == 0 && orch_edits_root_replaced(&edits))
+        k = orch_err_exit(err, ORCH_EXIT_BUSY, EBUSY,
+                          "the workspace is another directory than at run start: nothing more is applied");
+    if (k < 0)
         return k;
+    n = count_overlap(c, &edits, r->journal.state.apply_intent, &both);
+    add_list(r, &list, &both, n);
+    if (n == 0)
+        return 0;
     k = note_conflict(r, err);
     if (k < 0)
         return k;
     return orch_err_exit(
         err, ORCH_EXIT_BUSY, EBUSY,
-        "%zu file%s changed both by the run and in the workspace, nothing more was applied:%s" DECIDE, n,
-        n == 1 ? " was" : "s were", list.data, r->dir.id);
+        "%zu entr%s changed both by the run and in the workspace, nothing more was applied:%s" DECIDE, n,
+        n == 1 ? "y was" : "ies were", list.data, r->dir.id, or_discard(r));
 }
 
 static void put_stats(struct orch_jw *w, const char *state, const struct orch_apply_stats *n,
@@ -200,8 +216,19 @@ int orch_workspace_lock(const char *workspace, struct orch_err *err)
     return ORCH_TAKE_FD(fd);
 }
 
-/* The unsafe check; ends the run when something is found (*ret_ended). After the first write it has been made
- * already. */
+/* After the first write nothing can be called unsafe that was not before, but for what others did meanwhile.
+ */
+static int unsafe_now(struct orch_run *r, const struct orch_buf *found, struct orch_err *err)
+{
+    int k = note_conflict(r, err);
+
+    return k < 0 ? k
+                 : orch_err_exit(err, ORCH_EXIT_BUSY, EPERM,
+                                 "the workspace changed: what is left to apply would be unsafe in it now:%s",
+                                 found->data);
+}
+
+/* The unsafe check; ends the run when something is found (*ret_ended). */
 static int check_unsafe(struct orch_run *r, const struct orch_view *full, const struct orch_changes *c,
                         bool *ret_ended, struct orch_err *err)
 {
@@ -212,7 +239,10 @@ static int check_unsafe(struct orch_run *r, const struct orch_view *full, const 
     *ret_ended = false;
     if (k < 0)
         (void)orch_err_exit(err, ORCH_EXIT_STATE, -k, "the changes cannot be judged now");
-    else if (unsafe.n) {
+    else if (unsafe.n && r->journal.state.apply_intent) {
+        add_list(r, &reason, &unsafe, unsafe.n);
+        k = unsafe_now(r, &reason, err);
+    } else if (unsafe.n) {
         orch_buf_str(&reason, "unsafe: nothing was applied;");
         for (size_t i = 0; i < unsafe.n; i++) {
             ORCH_AUTO_FREE char *masked = orch_mask_str(&r->secrets, unsafe.v[i]);
@@ -258,11 +288,12 @@ static int end_applied(struct orch_run *r, struct orch_err *err)
 {
     ORCH_AUTO_FREE char *reason = NULL;
 
-    if (r->journal.state.kept == 0)
+    if (!*r->journal.state.kept_digest)
         return end_passed(r, "every phase passed; the changes were applied", err);
-    reason = orch_xasprintf("every phase passed; the changes were applied but for %" PRIu64
-                            " paths, left as others made them",
-                            r->journal.state.kept);
+    reason =
+        orch_xasprintf("every phase passed; the changes were applied to a workspace that others had changed, "
+                       "which no gate saw; %" PRIu64 " paths were left as others made them",
+                       r->journal.state.kept);
     return end_passed(r, reason, err);
 }
 
@@ -286,8 +317,12 @@ static int write_changes(struct orch_run *r, const struct orch_view *full, struc
     const struct orch_run_state *s = &r->journal.state;
     struct orch_apply_stats n = count_changes(c);
     bool again = s->apply_intent;
-    int k = again ? 0 : record_apply(r, "intent", &n, t, err);
+    int k = 0;
 
+    if (again) /* the first intent says how many there were */
+        n = (struct orch_apply_stats){.created = s->created, .modified = s->modified, .deleted = s->deleted};
+    if (!again || t->renewed)
+        k = record_apply(r, "intent", &n, t, err);
     if (k == 0)
         k = again ? apply_again(r, full, c, t, &n, err)
                   : orch_workspace_apply(full, c, r->workspace, &n, err);
@@ -342,7 +377,7 @@ static bool wanted(const struct orch_run *r)
     return r->opt->apply_now || (r->journal.state.apply && !r->opt->no_apply);
 }
 
-int orch_run_finish(struct orch_run *r, struct orch_err *err)
+static int finish(struct orch_run *r, struct orch_err *err)
 {
     const struct orch_run_state *s = &r->journal.state;
     ORCH_AUTO_FD int lock = -1;
@@ -362,4 +397,15 @@ int orch_run_finish(struct orch_run *r, struct orch_err *err)
     if (k < 0)
         return k;
     return wanted(r) ? apply_layers(r, err) : end_passed(r, "every phase passed; not applied, as asked", err);
+}
+
+int orch_run_finish(struct orch_run *r, struct orch_err *err)
+{
+    struct orch_err later = {0};
+    int k = finish(r, err);
+
+    if (k < 0 &&
+        r->journal.state.apply_intent) /* left in the middle: both logs' ends are held all the same */
+        (void)orch_run_seal(r, &later);
+    return k;
 }

@@ -116,9 +116,9 @@ struct orch_run_state {
     bool apply_intent, apply_done;
     uint64_t created, modified, deleted;
     uint64_t kept;
-    char kept_digest[ORCH_HEX_SIZE]; /* "" = no such list */
-    bool ended, applied, discarded;
-    char *verdict, *reason; /* of the end record */
+    char kept_digest[ORCH_HEX_SIZE];               /* "" = no such list */
+    bool ended, applied, discarded, applied_later; /* later: after the end */
+    char *verdict, *reason;                        /* of the end record */
     int exit_code;
     char audit_head[ORCH_HEX_SIZE];
 };

@@ -11,6 +11,7 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "common/escape.h"
 #include "common/exit.h"
@@ -28,9 +29,9 @@ _Static_assert(sizeof(struct answer) <= PIPE_BUF, "an answer must be one write")
 
 /* The only user and group of the host that are mapped inside; the kernel refuses writes to what belongs to
  * any other. */
-static struct orch_owners mapped_owner(const char *workspace)
+static struct orch_first_look first_look(const char *workspace)
 {
-    struct orch_owners o = {.uid = getuid(), .gid = getgid()};
+    struct orch_first_look o = {.uid = getuid(), .gid = getgid()};
     struct stat st;
 
     if (geteuid() == 0 && stat(workspace, &st) == 0) {
@@ -40,7 +41,7 @@ static struct orch_owners mapped_owner(const char *workspace)
     return o;
 }
 
-static void note_owners(const char *workspace, const struct orch_owners *o, struct answer *a)
+static void note_owners(const char *workspace, const struct orch_first_look *o, struct answer *a)
 {
     ORCH_AUTO_FREE char *shown = orch_escape_str(workspace);
     ORCH_AUTO_BUF struct orch_buf list = {0};
@@ -55,12 +56,15 @@ static void note_owners(const char *workspace, const struct orch_owners *o, stru
                    o->foreign, list.data ? list.data : "", o->foreign > o->first.n ? "\n  ..." : "");
 }
 
-static void take(const struct orch_run *r, struct answer *a)
+static void take(const struct orch_run *r, const struct timespec *since, struct answer *a)
 {
     ORCH_AUTO_BUF struct orch_buf tree = {0};
-    struct orch_owners owners = mapped_owner(r->workspace);
+    struct orch_first_look owners = first_look(r->workspace);
     struct orch_err err = {0};
-    int k = orch_fingerprint(r->workspace, &tree, &owners, &err);
+    int k;
+
+    owners.since = *since;
+    k = orch_fingerprint(r->workspace, &tree, &owners, &err);
 
     if (k == 0) {
         k = orch_write_file_sync(r->dir.fd, ORCH_FINGERPRINT_NAME, tree.data, tree.len, 0600);
@@ -79,7 +83,7 @@ static void take(const struct orch_run *r, struct answer *a)
 }
 
 /* The lock is the supervisor's: shared by this child, a dead supervisor would seem to hold it on. */
-static void child(struct orch_run *r, int out, pid_t parent)
+static void child(struct orch_run *r, const struct timespec *since, int out, pid_t parent)
 {
     struct answer a = {0};
     sigset_t none;
@@ -90,20 +94,22 @@ static void child(struct orch_run *r, int out, pid_t parent)
     orch_close_fdp(&r->dir.lock);
     if (getppid() != parent)
         _exit(1);
-    take(r, &a);
+    take(r, since, &a);
     _exit(orch_write_all(out, &a, sizeof(a)) < 0);
 }
 
 int orch_print_start(struct orch_run *r, struct orch_err *err)
 {
     pid_t parent = getpid();
+    struct timespec since = {0};
     int p[2];
 
+    (void)clock_gettime(CLOCK_REALTIME, &since); /* no agent runs yet */
     if (pipe2(p, O_CLOEXEC) < 0)
         return orch_err_exit(err, ORCH_EXIT_STATE, errno, "no pipe for the fingerprint: %s", strerror(errno));
     r->print.pid = fork();
     if (r->print.pid == 0)
-        child(r, p[1], parent);
+        child(r, &since, p[1], parent);
     (void)close(p[1]);
     r->print.fd = p[0];
     if (r->print.pid < 0) {

@@ -15,26 +15,18 @@
 
 #define INPUTS_MAX (64u << 20)
 
-/* Only what the run kept counts; the original files are not looked at. */
-static int load_inputs(struct orch_run *r, struct orch_err *err)
+int orch_run_load_inputs(const struct orch_rundir *dir, struct orch_workflow **ret, struct orch_err *err)
 {
     ORCH_AUTO_BUF struct orch_buf b = {0};
-    struct orch_diags d = {0};
-    int k = orch_read_file(r->dir.fd, ORCH_INPUTS_NAME, INPUTS_MAX, &b);
+    ORCH_AUTO(orch_diags_fini) struct orch_diags d = {0};
+    int k = orch_read_file(dir->fd, ORCH_INPUTS_NAME, INPUTS_MAX, &b);
 
     if (k == 0)
-        k = orch_workflow_import(b.data ? b.data : "", b.len, &r->wf, &d);
-    if (k == 0 && (r->wf->n_phases != r->journal.state.n_phases ||
-                   strcmp(r->wf->digest, r->journal.state.workflow_digest) != 0))
-        k = -EBADMSG;
+        k = orch_workflow_import(b.data ? b.data : "", b.len, ret, &d);
     if (k < 0)
-        (void)orch_err_exit(err, orch_errno_is_host(-k) ? ORCH_EXIT_STATE : ORCH_EXIT_CORRUPT, -k,
-                            "%s cannot be used: %s", ORCH_INPUTS_NAME,
-                            d.n                      ? d.v[0].msg
-                            : orch_errno_is_host(-k) ? strerror(-k)
-                                                     : "it does not belong to this journal");
-    orch_diags_fini(&d);
-    return k;
+        return orch_err_exit(err, orch_errno_is_host(-k) ? ORCH_EXIT_STATE : ORCH_EXIT_CORRUPT, -k,
+                             "%s cannot be used: %s", ORCH_INPUTS_NAME, d.n ? d.v[0].msg : strerror(-k));
+    return 0;
 }
 
 struct spent {
@@ -125,7 +117,8 @@ int orch_run_reopen(struct orch_run *r, const char *id, struct orch_err *err)
     r->spent_before_ms = s->spent_ms;
     r->denials = s->denials;
     r->session_ms = orch_now_ms();
-    return load_inputs(r, err);
+    k = orch_run_load_inputs(&r->dir, &r->wf, err);
+    return k < 0 ? k : orch_run_state_fits(s, r->wf, err);
 }
 
 static int audit_resume(struct orch_run *r, struct orch_err *err)

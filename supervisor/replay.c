@@ -30,11 +30,11 @@ static const char *on_run(struct orch_run_state *s, struct orch_rec *r)
 {
     const cJSON *phases = orch_rec_list(r, "phases"), *n;
 
-    set(&s->run, orch_rec_text(r, "run"));
+    set(&s->run, orch_rec_clean(r, "run"));
     set(&s->workflow, orch_rec_text(r, "workflow"));
     set(&s->workspace, orch_rec_text(r, "workspace"));
-    set(&s->mode, orch_rec_text(r, "mode"));
-    set(&s->time_started, orch_rec_text(r, "time"));
+    set(&s->mode, orch_rec_clean(r, "mode"));
+    set(&s->time_started, orch_rec_clean(r, "time"));
     orch_rec_digest(r, "workflow_digest", false, s->workflow_digest);
     orch_rec_digest(r, "inputs_digest", false, s->inputs_digest);
     s->apply = orch_rec_truth(r, "apply");
@@ -44,7 +44,7 @@ static const char *on_run(struct orch_run_state *s, struct orch_rec *r)
     s->phases = orch_xcalloc((size_t)cJSON_GetArraySize(phases) + 1, sizeof(*s->phases));
     cJSON_ArrayForEach(n, phases)
     {
-        if (!cJSON_IsString(n))
+        if (!cJSON_IsString(n) || !*n->valuestring || strpbrk(n->valuestring, "/\n\033"))
             return "a phase without a name";
         s->phases[s->n_phases++].name = orch_xstrdup(n->valuestring);
     }
@@ -135,7 +135,7 @@ static const char *on_override(struct orch_run_state *s, struct orch_rec *r)
     *o = (struct orch_override){
         .force = strcmp(kind, "skip") != 0,
         .phase = orch_xstrdup(orch_rec_text(r, "phase")),
-        .gate = orch_xstrdup(orch_rec_text(r, "gate")),
+        .gate = orch_xstrdup(orch_rec_clean(r, "gate")),
         .reason = orch_xstrdup(orch_rec_text(r, "reason")),
         .user = orch_xstrdup(orch_rec_text(r, "user")),
         .time = orch_xstrdup(orch_rec_text(r, "time")),
@@ -361,7 +361,7 @@ static const char *on_goto(struct orch_run_state *s, struct orch_rec *r)
 
 static const char *on_paused(struct orch_run_state *s, struct orch_rec *r)
 {
-    set(&s->paused_by, orch_rec_text(r, "by"));
+    set(&s->paused_by, orch_rec_clean(r, "by"));
     return NULL;
 }
 
@@ -392,7 +392,7 @@ static const char *on_apply(struct orch_run_state *s, struct orch_rec *r)
     if (strcmp(state, "done") != 0 || !s->apply_intent)
         return "an apply that was not announced";
     s->apply_done = true;
-    s->applied = s->ended;
+    s->applied = s->applied_later = s->ended;
     return NULL;
 }
 
@@ -415,8 +415,8 @@ static bool pass_is_named(const struct orch_run_state *s)
 
 static const char *on_end(struct orch_run_state *s, struct orch_rec *r)
 {
-    set(&s->verdict, orch_rec_text(r, "verdict"));
-    set(&s->reason, orch_rec_text(r, "reason"));
+    set(&s->verdict, orch_rec_clean(r, "verdict"));
+    set(&s->reason, orch_rec_clean(r, "reason"));
     s->exit_code = orch_rec_small(r, "exit");
     s->applied = orch_rec_truth(r, "applied");
     orch_rec_digest(r, "audit_head", false, s->audit_head);
@@ -490,7 +490,7 @@ static const char *apply_record(struct orch_run_state *s, struct orch_rec *r)
         return "what is spent does not come back";
     s->spent_ms = spent;
     s->denials = denials;
-    set(&s->time_last, orch_rec_text(r, "time"));
+    set(&s->time_last, orch_rec_clean(r, "time"));
     return events[i].fn(s, r);
 }
 

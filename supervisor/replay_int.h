@@ -15,11 +15,14 @@ struct orch_rec {
 };
 
 const char *orch_rec_text(struct orch_rec *r, const char *key); /* borrowed; "" for null */
+/* Of what is made printable before it is recorded: anything else was put there by somebody else. */
+const char *orch_rec_clean(struct orch_rec *r, const char *key);
 uint64_t orch_rec_number(struct orch_rec *r, const char *key);
 int orch_rec_small(struct orch_rec *r, const char *key);
 bool orch_rec_truth(struct orch_rec *r, const char *key);
 const cJSON *orch_rec_list(struct orch_rec *r, const char *key);
-void orch_rec_strings(struct orch_rec *r, const char *key, struct orch_strv *ret); /* appends */
+void orch_rec_strings(struct orch_rec *r, const char *key,
+                      struct orch_strv *ret); /* appends; printable ones */
 /* 64 lower-case hex digits, or nothing where that is allowed. */
 void orch_rec_digest(struct orch_rec *r, const char *key, bool may_be_empty, char ret[ORCH_HEX_SIZE]);
 /* Everything of a `verdict` or `pending` record but phase and attempt. */

@@ -21,6 +21,24 @@ const char *orch_rec_text(struct orch_rec *r, const char *key)
     return cJSON_IsString(n) ? n->valuestring : "";
 }
 
+static bool is_clean(const char *s)
+{
+    while (*s >= 0x20 && *s <= 0x7e)
+        s++;
+    return *s == '\0';
+}
+
+const char *orch_rec_clean(struct orch_rec *r, const char *key)
+{
+    const char *s = orch_rec_text(r, key);
+
+    if (is_clean(s))
+        return s;
+    if (!r->bad)
+        r->bad = key;
+    return "";
+}
+
 uint64_t orch_rec_number(struct orch_rec *r, const char *key)
 {
     const cJSON *n = orch_rec_member(r, key);
@@ -67,6 +85,8 @@ void orch_rec_strings(struct orch_rec *r, const char *key, struct orch_strv *ret
 
     cJSON_ArrayForEach(n, all)
     {
+        if ((!cJSON_IsString(n) || !is_clean(n->valuestring)) && !r->bad)
+            r->bad = key;
         orch_strv_add(ret, cJSON_IsString(n) ? n->valuestring : "");
     }
 }
@@ -93,10 +113,10 @@ static void read_gates(struct orch_verdict_record *v, struct orch_rec *r)
         struct orch_rec g = {.node = n};
 
         v->gates[v->n_gates++] = (struct orch_gate_record){
-            .name = orch_xstrdup(orch_rec_text(&g, "name")),
-            .type = orch_xstrdup(orch_rec_text(&g, "type")),
-            .verdict = orch_xstrdup(orch_rec_text(&g, "verdict")),
-            .reason = orch_xstrdup(orch_rec_text(&g, "reason")),
+            .name = orch_xstrdup(orch_rec_clean(&g, "name")),
+            .type = orch_xstrdup(orch_rec_clean(&g, "type")),
+            .verdict = orch_xstrdup(orch_rec_clean(&g, "verdict")),
+            .reason = orch_xstrdup(orch_rec_clean(&g, "reason")),
             .forced = orch_rec_truth(&g, "forced"),
             .depth = (unsigned)orch_rec_number(&g, "depth"),
             .elapsed_ms = orch_rec_number(&g, "elapsed_ms"),
@@ -116,9 +136,9 @@ static void read_denied(struct orch_verdict_record *v, struct orch_rec *r)
         struct orch_rec d = {.node = n};
 
         v->denied[v->n_denied++] = (struct orch_denied){
-            .class_name = orch_xstrdup(orch_rec_text(&d, "class")),
-            .syscall = orch_xstrdup(orch_rec_text(&d, "syscall")),
-            .access = orch_xstrdup(orch_rec_text(&d, "access")),
+            .class_name = orch_xstrdup(orch_rec_clean(&d, "class")),
+            .syscall = orch_xstrdup(orch_rec_clean(&d, "syscall")),
+            .access = orch_xstrdup(orch_rec_clean(&d, "access")),
             .path = orch_xstrdup(orch_rec_text(&d, "path")),
             .rule = orch_xstrdup(orch_rec_text(&d, "rule")),
             .count = orch_rec_number(&d, "count"),
@@ -130,10 +150,10 @@ static void read_denied(struct orch_verdict_record *v, struct orch_rec *r)
 
 void orch_rec_verdict(struct orch_verdict_record *v, struct orch_rec *r)
 {
-    v->time = orch_xstrdup(orch_rec_text(r, "time"));
-    v->end = orch_xstrdup(orch_rec_text(r, "end"));
+    v->time = orch_xstrdup(orch_rec_clean(r, "time"));
+    v->end = orch_xstrdup(orch_rec_clean(r, "end"));
     v->status = orch_rec_small(r, "status");
-    v->detail = orch_xstrdup(orch_rec_text(r, "detail"));
+    v->detail = orch_xstrdup(orch_rec_clean(r, "detail"));
     v->elapsed_ms = orch_rec_number(r, "elapsed_ms");
     v->denials = orch_rec_number(r, "attempt_denials");
     v->sealed = orch_rec_truth(r, "sealed");

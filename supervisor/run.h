@@ -86,6 +86,10 @@ int orch_run_drop(struct orch_run *r, enum orch_drop why, struct orch_err *err);
 
 /* ---- reopen.c ---- */
 
+/* The workflow as the run kept it; the original files are not looked at. Exit 7, or 10. */
+int orch_run_load_inputs(const struct orch_rundir *dir, struct orch_workflow **ret, struct orch_err *err);
+/* The state's phases and the gates of its verdicts are the workflow's. Exit 7. (verify.c) */
+int orch_run_state_fits(const struct orch_run_state *s, const struct orch_workflow *w, struct orch_err *err);
 /* Opens an existing run for work: locked (exit 9), verified (exit 7), journal replayed, inputs loaded. */
 int orch_run_reopen(struct orch_run *r, const char *id, struct orch_err *err);
 /* The workspace of the run, at its own path still: exit 9 if that leads elsewhere now. */

@@ -20,7 +20,7 @@ static void put_seconds(struct orch_buf *out, uint64_t ms)
     orch_buf_printf(out, "%" PRIu64 ".%" PRIu64 " s", ms / 1000, ms % 1000 / 100);
 }
 
-/* Gate reasons are printable already (gates.h). */
+/* Records that are not printable where they must be are refused by replay. */
 static void gate_line(struct orch_buf *out, const struct orch_gate_record *g)
 {
     orch_buf_printf(out, "    %*sgate %s (%s): %s%s", (int)(g->depth > 8 ? 16 : g->depth * 2), "", g->name,
@@ -235,7 +235,10 @@ static void applied_line(const struct orch_run_state *s, struct orch_buf *out)
 {
     if (s->apply_intent)
         orch_buf_printf(out, "applied%s: %" PRIu64 " created, %" PRIu64 " modified, %" PRIu64 " deleted\n",
-                        s->apply_done ? "" : " in part", s->created, s->modified, s->deleted);
+                        s->applied_later ? " later"
+                        : s->apply_done  ? ""
+                                         : " in part",
+                        s->created, s->modified, s->deleted);
     else
         orch_buf_str(out, "applied: nothing\n");
     if (s->kept)

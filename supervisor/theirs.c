@@ -8,9 +8,8 @@
 
 #include "common/exit.h"
 #include "common/io.h"
-#include "sandbox/layer_int.h"
+#include "supervisor/edits.h"
 
-#define KEPT_NAME "kept"
 #define KEPT_MAX (64u << 20)
 #define FINGERPRINT_MAX (1u << 30)
 
@@ -34,25 +33,6 @@ static bool has(const struct orch_strv *sorted, const char *path)
     return sorted->n && bsearch(path, sorted->v, sorted->n, sizeof(*sorted->v), cmp_key);
 }
 
-static bool is_dir(int root, const char *path)
-{
-    ORCH_AUTO_FD int fd = orch_tree_open(root, path, O_PATH | O_DIRECTORY);
-
-    return fd >= 0;
-}
-
-/* A directory above it that others removed, or put something else in its place. */
-static bool way_is_gone(const struct orch_strv *edits, int root, const char *path)
-{
-    for (const char *slash = strchr(path, '/'); slash; slash = strchr(slash + 1, '/')) {
-        ORCH_AUTO_FREE char *dir = orch_xstrndup(path, (size_t)(slash - path));
-
-        if (has(edits, dir) && !is_dir(root, dir))
-            return true;
-    }
-    return false;
-}
-
 static bool any_beneath(const struct orch_strv *paths, const char *dir)
 {
     size_t n = strlen(dir);
@@ -68,54 +48,93 @@ static bool takes_dir_away(const struct orch_change *c)
     return c->kind == ORCH_MODIFIED && c->before.type == 'd' && c->after.type != 'd';
 }
 
+static bool beneath_any_taken(const struct orch_changes *c, const struct orch_strv *kept, const char *path)
+{
+    for (size_t i = 0; i < c->n; i++) {
+        size_t n = strlen(c->v[i].path);
+
+        if (takes_dir_away(&c->v[i]) && strncmp(path, c->v[i].path, n) == 0 && path[n] == '/' &&
+            orch_strv_has(kept, c->v[i].path))
+            return true;
+    }
+    return false;
+}
+
+static void keep_one(struct orch_strv *kept, const char *path)
+{
+    if (!orch_strv_has(kept, path))
+        orch_strv_add(kept, path);
+}
+
+static void choose_from(const struct orch_edits *edits, int root, bool again, const struct orch_changes *c,
+                        struct orch_strv *ret)
+{
+    for (size_t i = 0; i < c->n; i++)
+        if (orch_edits_foreign(edits, &c->v[i], again) ||
+            orch_edits_way_gone(edits, root, c->v[i].path, again))
+            keep_one(ret, c->v[i].path);
+    /* A directory of which something stays cannot make room for a file; then all of it stays. */
+    for (size_t i = 0; i < c->n; i++)
+        if (takes_dir_away(&c->v[i]) && any_beneath(ret, c->v[i].path))
+            keep_one(ret, c->v[i].path);
+    for (size_t i = 0; i < c->n; i++)
+        if (beneath_any_taken(c, ret, c->v[i].path))
+            keep_one(ret, c->v[i].path);
+    if (ret->n)
+        qsort(ret->v, ret->n, sizeof(*ret->v), cmp_str);
+}
+
 static int choose(struct orch_run *r, const struct orch_changes *c, struct orch_strv *ret,
                   struct orch_err *err)
 {
     ORCH_AUTO_BUF struct orch_buf print = {0};
-    ORCH_AUTO(orch_strv_fini) struct orch_strv edits = {0};
+    ORCH_AUTO(orch_edits_fini) struct orch_edits edits = {0};
     ORCH_AUTO_FD int root = orch_openat2(AT_FDCWD, r->workspace, O_PATH | O_DIRECTORY | O_NOFOLLOW, 0, 0);
     int k = root < 0 ? root : orch_read_file(r->dir.fd, ORCH_FINGERPRINT_NAME, FINGERPRINT_MAX, &print);
 
     if (k < 0)
         return orch_err_exit(err, ORCH_EXIT_STATE, -k, "the workspace cannot be compared: %s", strerror(-k));
     k = orch_fingerprint_edits(&print, r->workspace, &edits, err);
-    if (k < 0)
-        return k;
-    for (size_t i = 0; i < c->n; i++)
-        if (has(&edits, c->v[i].path) || way_is_gone(&edits, root, c->v[i].path))
-            orch_strv_add(ret, c->v[i].path);
-    /* A directory of which something stays cannot make room for a file. */
-    for (size_t i = 0; i < c->n; i++)
-        if (takes_dir_away(&c->v[i]) && !orch_strv_has(ret, c->v[i].path) && any_beneath(ret, c->v[i].path))
-            orch_strv_add(ret, c->v[i].path);
-    if (ret->n)
-        qsort(ret->v, ret->n, sizeof(*ret->v), cmp_str);
-    return 0;
+    if (k == 0 && orch_edits_root_replaced(&edits))
+        k = orch_err_exit(err, ORCH_EXIT_BUSY, EBUSY,
+                          "the workspace is another directory than at run start: nothing is applied to it");
+    if (k == 0)
+        choose_from(&edits, root, r->journal.state.apply_intent, c, ret);
+    return k;
+}
+
+/* Named by its digest: the list of an earlier intent stays what it was until the new one is recorded. */
+static char *list_name(const char *digest)
+{
+    return orch_xasprintf("kept.%s", digest);
 }
 
 static int write_list(struct orch_run *r, struct orch_theirs *t, struct orch_err *err)
 {
     ORCH_AUTO_BUF struct orch_buf b = {0};
+    ORCH_AUTO_FREE char *name = NULL;
     int k;
 
     for (size_t i = 0; i < t->paths.n; i++)
         orch_buf_add(&b, t->paths.v[i], strlen(t->paths.v[i]) + 1);
     orch_sha256_buf(b.data ? b.data : "", b.len, t->digest);
-    k = orch_write_file_sync(r->dir.fd, KEPT_NAME, b.data ? b.data : "", b.len, 0600);
-    return k < 0 ? orch_err_exit(err, ORCH_EXIT_STATE, -k, "cannot write %s of the run: %s", KEPT_NAME,
-                                 strerror(-k))
-                 : 0;
+    name = list_name(t->digest);
+    k = orch_write_file_sync(r->dir.fd, name, b.data ? b.data : "", b.len, 0600);
+    return k < 0
+               ? orch_err_exit(err, ORCH_EXIT_STATE, -k, "cannot write %s of the run: %s", name, strerror(-k))
+               : 0;
 }
 
 static int read_list(struct orch_run *r, struct orch_theirs *t, struct orch_err *err)
 {
     ORCH_AUTO_BUF struct orch_buf b = {0};
-    int k = orch_read_file(r->dir.fd, KEPT_NAME, KEPT_MAX, &b);
+    ORCH_AUTO_FREE char *name = list_name(r->journal.state.kept_digest);
+    int k = orch_read_file(r->dir.fd, name, KEPT_MAX, &b);
 
     orch_sha256_buf(b.data ? b.data : "", b.len, t->digest);
     if (k < 0 || strcmp(t->digest, r->journal.state.kept_digest) != 0)
-        return orch_err_exit(err, ORCH_EXIT_CORRUPT, EBADMSG,
-                             "%s: not the list that the journal's apply record was bound to", KEPT_NAME);
+        return orch_err_exit(err, orch_errno_is_host(-k) ? ORCH_EXIT_STATE : ORCH_EXIT_CORRUPT, EBADMSG,
+                             "%s: not the list that the journal's apply record was bound to", name);
     for (size_t i = 0; b.data && i < b.len; i += strlen(b.data + i) + 1)
         orch_strv_add(&t->paths, b.data + i);
     return 0;
@@ -141,15 +160,13 @@ int orch_theirs_keep(struct orch_run *r, struct orch_changes *c, struct orch_the
                      struct orch_err *err)
 {
     const struct orch_run_state *s = &r->journal.state;
-    int k = 0;
+    int k = s->apply_intent && *s->kept_digest ? read_list(r, ret, err) : 0;
 
-    if (s->apply_intent && !*s->kept_digest)
-        return 0;
-    if (s->apply_intent) {
-        k = read_list(r, ret, err);
-    } else if (r->opt->theirs_kept) {
+    if (k == 0 && r->opt->theirs_kept) {
+        orch_theirs_take_out(ret, c);
         k = choose(r, c, &ret->paths, err);
         k = k < 0 ? k : write_list(r, ret, err);
+        ret->renewed = strcmp(ret->digest, s->kept_digest) != 0;
     }
     if (k == 0)
         orch_theirs_take_out(ret, c);

@@ -2,9 +2,10 @@
  * theirs.h - `apply --theirs-kept`: after a conflict, all of the run's changes but those to what others
  * changed in the workspace meanwhile.
  *
- * Which paths those are is decided once, before the first write, and kept in the run directory (`kept`, each
- * path with a NUL), with its digest in the record of the intent: a restart after a crash can no longer tell
- * others' edits from its own.
+ * Which paths those are is decided before the first write and kept in the run directory (`kept.DIGEST`, each
+ * path with a NUL), with the digest in the record of the intent: a restart after a crash can tell others'
+ * edits from its own only in part. Asked for again when an apply was cut off and others edited what it has
+ * not written yet, the list grows, under a new record.
  */
 #ifndef ORCH_SUPERVISOR_THEIRS_H
 #define ORCH_SUPERVISOR_THEIRS_H
@@ -14,6 +15,7 @@
 struct orch_theirs {
     struct orch_strv paths;     /* sorted */
     char digest[ORCH_HEX_SIZE]; /* "" = not asked for */
+    bool renewed;               /* another list than the recorded intent's */
 };
 
 /* Takes the kept paths out of c, when the option or the recorded intent asks for it; else leaves it alone. */

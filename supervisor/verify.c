@@ -56,10 +56,21 @@ struct log {
     char verdict[32]; /* of the audit log's closing "run" record, "" = none */
     int exit_code;
     uint64_t stray; /* the first record behind that one that does not belong there, 0 = none */
+    struct said {   /* gates, as the audit log has them, in order */
+        char *phase, *name, *verdict;
+        unsigned attempt;
+    } * said;
+    size_t n_said;
 };
 
 static void log_fini(struct log *l)
 {
+    for (size_t i = 0; i < l->n_said; i++) {
+        free(l->said[i].phase);
+        free(l->said[i].name);
+        free(l->said[i].verdict);
+    }
+    free(l->said);
     free(l->lines.v);
     free(l->bound.v);
 }
@@ -85,6 +96,19 @@ static bool note_end(struct log *l, const cJSON *rec)
     return true;
 }
 
+static void note_gate(struct log *l, const cJSON *rec)
+{
+    const cJSON *attempt = cJSON_GetObjectItemCaseSensitive(rec, "attempt");
+
+    if (strcmp(text_of(rec, "event"), "gate") != 0 || !*text_of(rec, "verdict") || !cJSON_IsNumber(attempt))
+        return;
+    l->said = orch_xreallocarray(l->said, l->n_said + 1, sizeof(*l->said));
+    l->said[l->n_said++] = (struct said){.phase = orch_xstrdup(text_of(rec, "phase")),
+                                         .name = orch_xstrdup(text_of(rec, "name")),
+                                         .verdict = orch_xstrdup(text_of(rec, "verdict")),
+                                         .attempt = (unsigned)attempt->valuedouble};
+}
+
 /* What may follow the end: the operator's apply or discard. */
 static bool may_follow(const cJSON *rec)
 {
@@ -103,6 +127,7 @@ static int on_record(void *ctx, const struct orch_json *doc)
         digests_add(&l->lines, text_of(rec, "prev"), l->records - 1);
     if (*bound)
         digests_add(&l->bound, bound, l->records);
+    note_gate(l, rec);
     if (!note_end(l, rec) && *l->verdict && !l->stray && !may_follow(rec))
         l->stray = l->records;
     return 0;
@@ -210,6 +235,45 @@ static int check_verdicts(const struct orch_run_state *s, const struct log *audi
     return 0;
 }
 
+/* The last the audit log said of that gate, or NULL. */
+static const char *last_said(const struct log *audit, const char *phase, unsigned attempt, const char *name)
+{
+    for (size_t i = audit->n_said; i-- > 0;) {
+        const struct said *x = &audit->said[i];
+
+        if (x->attempt == attempt && strcmp(x->phase, phase) == 0 && strcmp(x->name, name) == 0)
+            return x->verdict;
+    }
+    return NULL;
+}
+
+/* Each verdict on each gate stands in both logs. */
+static int check_gates(const struct orch_run_state *s, const struct orch_verdict_record *v,
+                       const struct log *audit, struct orch_err *err)
+{
+    const char *phase = s->phases[v->phase].name;
+
+    for (size_t i = 0; i < v->n_gates; i++) {
+        const char *said = last_said(audit, phase, v->attempt, v->gates[i].name);
+
+        if (!said || strcmp(said, v->gates[i].verdict) != 0)
+            return orch_err_exit(err, ORCH_EXIT_CORRUPT, EBADMSG,
+                                 "%s: the verdict on %s.%u has '%s' for gate %s, the audit log '%s'",
+                                 ORCH_JOURNAL_NAME, phase, v->attempt, v->gates[i].verdict, v->gates[i].name,
+                                 said ? said : "nothing");
+    }
+    return 0;
+}
+
+static int check_all_gates(const struct orch_run_state *s, const struct log *audit, struct orch_err *err)
+{
+    int k = 0;
+
+    for (size_t i = 0; k == 0 && i < s->n_verdicts; i++)
+        k = check_gates(s, &s->verdicts[i], audit, err);
+    return k == 0 && s->waits ? check_gates(s, &s->waiting, audit, err) : k;
+}
+
 static int verify_logs(const struct orch_rundir *dir, const struct orch_run_state *s, struct orch_buf *ok,
                        struct orch_err *err)
 {
@@ -225,6 +289,8 @@ static int verify_logs(const struct orch_rundir *dir, const struct orch_run_stat
         k = check_bound(&audit, &journal, err);
     if (k == 0)
         k = check_verdicts(s, &audit, err);
+    if (k == 0)
+        k = check_all_gates(s, &audit, err);
     if (k == 0)
         k = check_seal(dir, s, &journal, &audit, ok, err);
     if (k == 0 && ok)
@@ -248,6 +314,49 @@ static int verify_file(const struct orch_rundir *dir, const char *name, const ch
     if (ok)
         orch_buf_printf(ok, "ok  %s: sha256 %s\n", name, now);
     return 0;
+}
+
+/* A pass needs every gate that the workflow gives its phase, and no other. */
+static bool gates_fit(const struct orch_verdict_record *v, const struct orch_phase *p)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < v->n_gates; i++) {
+        const struct orch_gate_record *g = &v->gates[i];
+
+        if (g->depth > 0)
+            continue;
+        if (n == p->n_gates || strcmp(g->name, p->gates[n].name) != 0 ||
+            strcmp(g->type, orch_gate_type_name(p->gates[n].type)) != 0)
+            return false;
+        n++;
+    }
+    return n == p->n_gates;
+}
+
+int orch_run_state_fits(const struct orch_run_state *s, const struct orch_workflow *w, struct orch_err *err)
+{
+    bool same = s->n_phases == w->n_phases && strcmp(s->workflow_digest, w->digest) == 0;
+
+    for (size_t i = 0; same && i < s->n_phases; i++)
+        same = strcmp(s->phases[i].name, w->phases[i].name) == 0;
+    for (size_t i = 0; same && i < s->n_verdicts; i++)
+        same = gates_fit(&s->verdicts[i], &w->phases[s->verdicts[i].phase]);
+    if (same && s->waits)
+        same = gates_fit(&s->waiting, &w->phases[s->waiting.phase]);
+    return same ? 0
+                : orch_err_exit(err, ORCH_EXIT_CORRUPT, EBADMSG,
+                                "%s: its phases and gates are not those of the workflow that the run kept",
+                                ORCH_JOURNAL_NAME);
+}
+
+static int verify_workflow(const struct orch_rundir *dir, const struct orch_run_state *s,
+                           struct orch_err *err)
+{
+    ORCH_AUTO(orch_workflow_freep) struct orch_workflow *w = NULL;
+    int k = orch_run_load_inputs(dir, &w, err);
+
+    return k < 0 ? k : orch_run_state_fits(s, w, err);
 }
 
 static int verify_layers(const struct orch_rundir *dir, const struct orch_run_state *s, struct orch_buf *ok,
@@ -276,6 +385,8 @@ static int verify_with(const struct orch_rundir *dir, const struct orch_run_stat
     k = verify_logs(dir, s, ok, err);
     if (k == 0)
         k = verify_file(dir, ORCH_INPUTS_NAME, s->inputs_digest, ok, err);
+    if (k == 0)
+        k = verify_workflow(dir, s, err);
     if (k == 0 && *s->fingerprint_digest)
         k = verify_file(dir, ORCH_FINGERPRINT_NAME, s->fingerprint_digest, ok, err);
     if (k == 0)
@@ -292,7 +403,7 @@ int orch_run_verify(const struct orch_rundir *dir, struct orch_buf *ok, struct o
     if (k < 0)
         return k;
     if (ok)
-        orch_buf_printf(ok, "ok  journal: run %s, %zu verdicts, head %s%s%s\n", s.run, s.n_verdicts, s.head,
+        orch_buf_printf(ok, "ok  journal: run %s, %zu verdicts, head %s%s%s\n", dir->id, s.n_verdicts, s.head,
                         s.ended ? ", ended" : "", torn ? " (a last record was torn by a crash)" : "");
     k = verify_with(dir, &s, ok, err);
     orch_run_state_fini(&s);

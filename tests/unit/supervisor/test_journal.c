@@ -433,7 +433,7 @@ static void write_verdict(struct orch_journal *j)
     struct orch_gate_record gate = {.name = (char[]){"g"},
                                     .type = (char[]){"file"},
                                     .verdict = (char[]){"fail"},
-                                    .reason = (char[]){"\xff esc \x1b"},
+                                    .reason = (char[]){"\\xff esc"},
                                     .elapsed_ms = 7};
     struct orch_denied denied = {.class_name = (char[]){"exec"},
                                  .syscall = (char[]){"execve"},
