@@ -120,11 +120,11 @@ enum orch_gate_verdict orch_gate_combine(enum orch_gate_type type, const enum or
     return n ? r->otherwise : r->empty;
 }
 
-/* What a group says when no child decided alone; the child that did is named by its own reason. */
+/* What a group says when no child decided alone, before the first child's own reason. */
 static const char *const group_words[] = {
-    [ORCH_GATE_ALL] = "all passed",
-    [ORCH_GATE_ANY] = "none passed",
-    [ORCH_GATE_NOT] = "failed, as wanted",
+    [ORCH_GATE_ALL] = "all passed, first ",
+    [ORCH_GATE_ANY] = "none passed, first ",
+    [ORCH_GATE_NOT] = "failed, as wanted: ",
 };
 
 /* Evaluates every child, without a short cut, so that the feedback is whole. */
@@ -141,11 +141,14 @@ static void group_eval(const struct orch_gate *g, const struct orch_gate_ctx *c,
         v[i] = r->children[i].verdict;
     }
     result = orch_gate_combine(g->type, v, g->n_children, &child);
-    if (child < g->n_children) {
-        ORCH_AUTO_FREE char *name = orch_escape_str(r->children[child].name);
-        orch_gate_say(r, result, "%s: %s", name, r->children[child].reason);
+    if (g->n_children == 0) {
+        orch_gate_say(r, result, "there is no gate in it");
     } else {
-        orch_gate_say(r, result, "%s", g->n_children ? group_words[g->type] : "there is no gate in it");
+        bool alone = child < g->n_children;
+        const struct orch_gate_result *c0 = &r->children[alone ? child : 0];
+        ORCH_AUTO_FREE char *name = orch_escape_str(c0->name);
+
+        orch_gate_say(r, result, "%s%s: %s", alone ? "" : group_words[g->type], name, c0->reason);
     }
 }
 

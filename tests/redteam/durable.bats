@@ -315,7 +315,10 @@ PY
     agent editor <<<'cd "$ORCH_WORKSPACE" || exit 9; echo started; sleep 1; for f in s/*; do echo new >$f; done; echo 1 >made'
     orch_start
     # The child that takes the fingerprint is stopped, wherever it is, while somebody edits what the agent will too.
-    for _ in $(seq 2000); do
+    for _ in $(seq 5000); do
+        grep -qs '"event":"run"' "$RUNDIR/journal.jsonl" && break
+    done
+    for _ in $(seq 200); do
         child=$(tr ' ' '\n' 2>/dev/null <"/proc/$pid/task/$pid/children" | head -n 1)
         [ -z "$child" ] || { kill -STOP "$child" 2>/dev/null && break; }
     done
