@@ -68,7 +68,8 @@ static int check_submounts(const char *workspace, bool ignore, struct orch_err *
     int r = orch_read_file(AT_FDCWD, "/proc/self/mountinfo", MOUNTINFO_MAX, &info);
 
     if (r < 0)
-        return orch_err_exit(err, ORCH_EXIT_UNENFORCEABLE, -r, "/proc/self/mountinfo cannot be read");
+        return orch_err_exit(err, orch_errno_is_host(-r) ? ORCH_EXIT_STATE : ORCH_EXIT_UNENFORCEABLE, -r,
+                             "/proc/self/mountinfo cannot be read");
     found = info.data ? find_submount(info.data, workspace) : NULL;
     if (!found)
         return 0;
