@@ -13,6 +13,7 @@ DESTDIR  ?=
 CC       ?= cc
 FUZZ_SECONDS ?= 10
 SOAK_RUNS    ?= 20
+SOAK_SECONDS ?= 3600
 
 # V=1 shows the commands.
 V ?= 0
@@ -82,14 +83,14 @@ FUZZ_BINS   := $(patsubst tests/fuzz/%.c,$(OUT)/%,$(sort $(wildcard tests/fuzz/f
 TESTLIB     := $(patsubst tests/lib/%.c,$(B)/tests/lib/%.o,$(sort $(wildcard tests/lib/*.c)))
 FAULT_BIN   := $(OUT)/fault/orch-sandbox
 DEPFILES    := $(B)/tests/fault/fault.d $(ALL_OBJS:.o=.d) $(B)/supervisor/main.d $(TESTLIB:.o=.d) $(addsuffix .d,$(UNIT_BINS) $(HELPER_BINS)) \
-               $(addsuffix .d,$(FUZZ_BINS)) build/llm.d
+               $(addsuffix .d,$(FUZZ_BINS)) $(OUT)/measure.d build/llm.d build/probe.d
 
 .DELETE_ON_ERROR:
 .PHONY: all help lib unit-bins helpers fuzz-bins fault-bin check unit fault asan valgrind tidy cppcheck shellcheck format format-check \
         check-layers check-style check-size check-trace fuzz bench soak demo install uninstall dist clean deps
 .DEFAULT_GOAL := all
 
-all: $(OUT)/orch-sandbox build/llm
+all: $(OUT)/orch-sandbox build/llm build/probe
 
 help:
 	@echo 'build:   all lib unit-bins helpers clean deps'
@@ -134,8 +135,17 @@ build/llm: supervisor/client/llm.c Makefile
 	$(Q)gcc -std=gnu17 -Os $(WARN) $(WERROR) -Wconversion $(CPPFLAGS_ALL) $(MAPS) -static -fstack-protector-strong \
 	    -Wl,-z,noexecstack -Wl,--build-id=none -s -MMD -MP -MF $@.d -MT $@ -o $@ $<
 
+# What `policy test` runs in a sandbox: no C library, so that a profile can refuse no call that only it needs.
+build/probe: supervisor/client/probe.c Makefile
+	$(call say,CC)
+	@mkdir -p $(@D)
+	$(Q)gcc -std=gnu17 -Os $(WARN) $(WERROR) -Wconversion $(CPPFLAGS_ALL) $(MAPS) -static -nostdlib -ffreestanding \
+	    -fno-stack-protector -fno-pic -no-pie -fno-asynchronous-unwind-tables -mgeneral-regs-only -Wl,-z,noexecstack \
+	    -Wl,--build-id=none -s -MMD -MP -MF $@.d -MT $@ -o $@ $<
+
 # .incbin leaves no trace in dependency files.
 $(B)/supervisor/client_blob.o: build/llm
+$(B)/supervisor/probe_blob.o: build/probe
 $(B)/policy/builtin.o: $(wildcard profiles/*.json)
 
 # ---- tests -----------------------------------------------------------------------------------------------------------
@@ -199,7 +209,7 @@ asan:
 # Only folders whose tests do not fork sandboxes. valgrind answers ENOSYS to openat2, so tests that open files beneath a
 # directory cannot pass there; make asan covers them.
 valgrind: $(call unit_of,common policy) $(HELPER_BINS)
-	@ORCH_BUILD=$(OUT) ORCH_UNIT_FOLDERS='common policy' ORCH_UNIT_SKIP='common/test_io common/test_json policy/test_workflow' ORCH_TEST_TIMEOUT=900 \
+	@ORCH_BUILD=$(OUT) ORCH_UNIT_FOLDERS='common policy' ORCH_UNIT_SKIP='common/test_io common/test_json policy/test_workflow policy/test_messages policy/test_bombs' ORCH_TEST_TIMEOUT=900 \
 	    ORCH_UNIT_WRAP='valgrind -q --error-exitcode=97 --leak-check=full --show-leak-kinds=definite,indirect --errors-for-leak-kinds=definite' \
 	    tests/lib/suite.sh unit
 
@@ -218,11 +228,18 @@ fuzz:
 fault: all helpers fault-bin
 	@ORCH_BUILD=$(OUT) tests/lib/suite.sh fault
 
-bench: all helpers
-	@tests/bench/run
+# Links what it measures.
+$(OUT)/measure: tests/bench/measure.c $(call upto,all) Makefile
+	$(call say,TEST)
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -MF $@.d -MT $@ $(LINK) $(LDFLAGS) -o $@ $< $(call upto,all) $(LIBS)
 
-soak: all helpers fault-bin
+bench: all helpers $(OUT)/measure
+	@tests/bench/run
+	@tests/bench/cheap
+
+soak: all helpers fault-bin $(OUT)/unit/policy/test_filter_random
 	@tests/lib/soak.sh $(SOAK_RUNS)
+	@ORCH_SOAK_SECONDS=$(SOAK_SECONDS) $(OUT)/unit/policy/test_filter_random
 	@ORCH_BUILD=$(OUT) ORCH_FAULT_FULL=1 ORCH_TEST_TIMEOUT=14400 tests/lib/suite.sh fault
 
 demo:
@@ -243,12 +260,12 @@ format-check:
 
 # One file a run: several in one make clang-tidy 14 lose track of va_start.
 tidy:
-	@printf '%s\n' $(ALL_SRCS) supervisor/client/llm.c | xargs -P "$$(nproc)" -I {} \
+	@printf '%s\n' $(ALL_SRCS) $(wildcard supervisor/client/*.c) | xargs -P "$$(nproc)" -I {} \
 	    clang-tidy --quiet {} -- -std=gnu17 $(subst ',,$(subst ",\",$(CPPFLAGS_ALL))) $(WARN)
 
 cppcheck:
 	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
-	    --suppress=missingIncludeSystem --include=tests/lint/cppcheck.h -D_GNU_SOURCE -D__x86_64__ -I. $(ALL_SRCS) supervisor/client/llm.c
+	    --suppress=missingIncludeSystem --include=tests/lint/cppcheck.h -D_GNU_SOURCE -D__x86_64__ -I. $(ALL_SRCS) $(wildcard supervisor/client/*.c)
 
 shellcheck:
 	shellcheck -s sh .ci/run demo/*.sh profiles/examples/*/*.sh tests/lib/*.sh tests/lint/check-*

@@ -277,7 +277,7 @@ const char *orch_near_name(const char *s, const char *const *names)
     for (; n <= MAX_NAME && *names; names++) {
         size_t m = strlen(*names), dist;
 
-        if (m > MAX_NAME)
+        if (m > MAX_NAME || (m > n ? m - n : n - m) >= best_distance)
             continue;
         dist = distance(s, n, *names, m);
         if (dist < best_distance && 2 * dist < n) {

@@ -3,6 +3,7 @@
  *
  * cJSON is lenient (duplicate keys, control bytes, "a\u0000b", 0123, BOM ...), so nothing reaches it that the
  * pre-scan here has not accepted: RFC 8259 grammar, valid UTF-8, no BOM, at most 1 MiB, depth at most 32,
+ * at most 65536 values,
  * no duplicate keys (compared decoded), no \u0000, no lone surrogates, no trailing bytes, integers within
  * 2^53-1, numbers finite. Every node knows its line and column (1-based, column in bytes) and its JSON
  * pointer (RFC 6901).
@@ -16,12 +17,13 @@
 
 #define ORCH_JSON_MAX_BYTES (1u << 20)
 #define ORCH_JSON_MAX_DEPTH 32
+#define ORCH_JSON_MAX_VALUES 65536 /* of all kinds, those in lists and objects included */
 
 struct orch_json;
 
 /*
  * Parses len bytes of text (copied). `file` is the name used in diagnostics. On failure adds at least one
- * diagnostic and returns -EINVAL (-E2BIG for size and depth). On success *ret is to be freed with
+ * diagnostic and returns -EINVAL (-E2BIG for size, depth and number). On success *ret is to be freed with
  * orch_json_free.
  */
 int orch_json_parse(const char *file, const char *text, size_t len, struct orch_json **ret,

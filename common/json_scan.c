@@ -53,8 +53,16 @@ static void add_node(struct scanner *s, int type)
     s->want = s->depth ? WANT_SEPARATOR : WANT_NOTHING;
 }
 
+static int too_many(struct scanner *s)
+{
+    (void)orch_json_lex_fail(&s->lex, "more than %d values", ORCH_JSON_MAX_VALUES);
+    return -E2BIG;
+}
+
 static int open_container(struct scanner *s, int bracket)
 {
+    if (s->out->n == ORCH_JSON_MAX_VALUES)
+        return too_many(s);
     if (s->depth == ORCH_JSON_MAX_DEPTH) {
         (void)orch_json_lex_fail(&s->lex, "nested deeper than %d levels", ORCH_JSON_MAX_DEPTH);
         return -E2BIG;
@@ -96,6 +104,8 @@ static int scan_value(struct scanner *s)
         return open_container(s, c);
     if (c <= 0 || !strchr("\"tfn-0123456789", c))
         return orch_json_lex_unexpected(&s->lex, "a value");
+    if (s->out->n == ORCH_JSON_MAX_VALUES)
+        return too_many(s);
     add_node(s, c);
     return scan_scalar(s, c);
 }

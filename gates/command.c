@@ -265,10 +265,12 @@ static void compile_and_run(const struct orch_gate *g, const struct orch_gate_ct
                                   .phase = g->name,
                                   .base_dir = c->workflow_dir,
                                   .command = &g->run,
+                                  .closures = c->closures,
                                   .pass_env = &none,
                                   .run_id = c->run_id,
                                   .attempt = c->attempt,
                                   .exec_view = g->exec,
+                                  .filters = c->filters,
                                   .uid = c->uid,
                                   .gid = c->gid};
     struct orch_diags diags = {0};

@@ -38,9 +38,11 @@ struct orch_gate_ctx {
     uint64_t left_ms;        /* of the workflow's time: no gate may take longer; 0 = no end */
     const char *scratch_dir; /* existing empty host directory for throw-away layers of this evaluation; caller
                                 removes it */
-    const char *workflow_dir; /* command[0] with a slash is relative to it */
+    const char *workflow_dir;            /* command[0] with a slash is relative to it */
+    struct orch_closure_cache *closures; /* for the plans of gate commands; may be NULL */
     uid_t uid;
     gid_t gid;
+    const struct orch_filter_cache *filters; /* as in struct orch_plan_args */
     /* A gate command's output and denials, for logs and audit; may be NULL. */
     void *ctx;
     void (*on_output)(void *ctx, const char *gate, int stream, const void *p, size_t n);

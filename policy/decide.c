@@ -303,6 +303,18 @@ void orch_plan_decide(const struct orch_plan *p, const char *path, enum orch_req
         ret->verdict = permits(p, path, place, access, what) ? ORCH_PERMIT : ORCH_DENY;
 }
 
+bool orch_plan_may_be(const struct orch_plan *p, const char *path, char kind)
+{
+    const struct orch_place *place = orch_plan_place(p, path);
+    unsigned create = p->profile->create;
+
+    if (!place || (place->kind != ORCH_PLACE_WORKSPACE && place->kind != ORCH_PLACE_WSRULE))
+        return true;
+    return (kind == 'f' && (create & ORCH_CREATE_FILE)) ||
+           (kind == 'd' && (create & ORCH_CREATE_DIRECTORY)) ||
+           (kind == 'l' && (create & ORCH_CREATE_SYMLINK));
+}
+
 const char *orch_request_name(enum orch_request r)
 {
     static const char *const names[] = {

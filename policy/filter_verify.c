@@ -1,19 +1,22 @@
 /*
- * filter_verify.c - does a program mean what the table says?
+ * filter_verify.c - does a program mean what the profile says?
  *
- * Reference and interpreter must agree for every number 0-511 and samples beyond, foreign ABIs, and for each
- * argument a condition looks at, at all boundary values of the conditions and of the constants that occur in
- * the program, in combination across arguments. Instructions outside the interpreter's subset refuse the
- * program wherever they stand.
+ * Two references. The table says exactly what the program must allow; and whatever the program allows, the
+ * judgement that would be passed on a notified call (orch_syscalls_answer: the profile's rules themselves)
+ * must allow too, so that a fault in making the table is noticed as well. Both must agree with the
+ * interpreter for every number 0-511 and samples beyond, foreign ABIs, and for each argument that a condition
+ * of the table or of a rule looks at, at all boundary values of these and of the constants that occur in the
+ * program, in combination across arguments. Instructions outside the interpreter's subset refuse the program
+ * wherever they stand.
  */
 #include <errno.h>
 #include <inttypes.h>
 #include <linux/audit.h>
 #include <string.h>
-#include "policy/syscalls.h"
+#include "policy/argset.h"
+#include "policy/syscalls_internal.h"
 
 #define MAX_INSNS 4096
-#define MAX_SAMPLES (3 * MAX_INSNS)
 
 struct verify {
     const struct orch_syscalls *s;
@@ -22,9 +25,15 @@ struct verify {
 };
 
 struct samples {
-    uint64_t v[MAX_SAMPLES];
-    size_t n;
+    uint64_t *v; /* owned */
+    size_t n, cap;
 };
+
+static void free_samples(struct samples *s)
+{
+    free(s->v);
+    *s = (struct samples){0};
+}
 
 static bool expects_allow(const struct orch_syscalls *s, const struct seccomp_data *d)
 {
@@ -37,19 +46,29 @@ static bool expects_allow(const struct orch_syscalls *s, const struct seccomp_da
     return e->always;
 }
 
+static int mismatch(const struct verify *v, const struct seccomp_data *d, uint64_t expected, int64_t found)
+{
+    const char *name = d->arch == AUDIT_ARCH_X86_64 ? orch_syscall_name(d->nr) : NULL;
+    return orch_err_set(v->err, EBADMSG,
+                        "filter verification failed: arch 0x%" PRIx32 " system call %d%s%s (0x%" PRIx64
+                        ", 0x%" PRIx64 ", 0x%" PRIx64 ", 0x%" PRIx64 ", 0x%" PRIx64 ", 0x%" PRIx64
+                        "): expected 0x%" PRIx64 ", found 0x%" PRIx64,
+                        d->arch, d->nr, name ? " " : "", name ? name : "", (uint64_t)d->args[0],
+                        (uint64_t)d->args[1], (uint64_t)d->args[2], (uint64_t)d->args[3],
+                        (uint64_t)d->args[4], (uint64_t)d->args[5], expected, (uint64_t)found);
+}
+
 static int check(const struct verify *v, const struct seccomp_data *d)
 {
     int64_t expected = expects_allow(v->s, d) ? SECCOMP_RET_ALLOW : SECCOMP_RET_USER_NOTIF;
     int64_t found = orch_bpf_run(v->f->prog, v->f->len, d);
-    if (found == expected)
+    struct orch_sc_answer a;
+    if (found != expected)
+        return mismatch(v, d, (uint64_t)expected, found);
+    if (found != SECCOMP_RET_ALLOW)
         return 0;
-    return orch_err_set(v->err, EBADMSG,
-                        "filter verification failed: arch 0x%" PRIx32 " system call %d (0x%" PRIx64
-                        ", 0x%" PRIx64 ", 0x%" PRIx64 ", 0x%" PRIx64 ", 0x%" PRIx64 ", 0x%" PRIx64
-                        "): expected 0x%" PRIx64 ", found 0x%" PRIx64,
-                        d->arch, d->nr, (uint64_t)d->args[0], (uint64_t)d->args[1], (uint64_t)d->args[2],
-                        (uint64_t)d->args[3], (uint64_t)d->args[4], (uint64_t)d->args[5], (uint64_t)expected,
-                        (uint64_t)found);
+    orch_syscalls_answer(v->s, d, &a);
+    return a.kind == ORCH_SC_ALLOW && !a.log ? 0 : mismatch(v, d, SECCOMP_RET_USER_NOTIF, found);
 }
 
 static bool known_code(uint16_t code)
@@ -91,8 +110,11 @@ static int check_shape(const struct verify *v)
 
 static void add_sample(struct samples *s, uint64_t x)
 {
-    if (s->n < MAX_SAMPLES)
-        s->v[s->n++] = x;
+    if (s->n == s->cap) {
+        s->cap = s->cap ? 2 * s->cap : 128;
+        s->v = orch_xreallocarray(s->v, s->cap, sizeof(s->v[0]));
+    }
+    s->v[s->n++] = x;
 }
 
 static int compare_u64(const void *a, const void *b)
@@ -104,7 +126,8 @@ static int compare_u64(const void *a, const void *b)
 static void sort_unique(struct samples *s)
 {
     size_t kept = 0;
-    qsort(s->v, s->n, sizeof(s->v[0]), compare_u64);
+    if (s->n > 1)
+        qsort(s->v, s->n, sizeof(s->v[0]), compare_u64);
     for (size_t i = 0; i < s->n; i++)
         if (kept == 0 || s->v[kept - 1] != s->v[i])
             s->v[kept++] = s->v[i];
@@ -120,11 +143,42 @@ static void add_around(struct samples *s, uint64_t c)
     add_sample(s, c | UINT64_C(0xffffffff) << 32);
 }
 
-/* Boundary values for argument `index` of an entry: constants, and each bit of each mask flipped. */
-static void sample_argument(const struct orch_sc_entry *e, unsigned index, struct samples *s)
+static void add_flips(struct samples *s, uint64_t c)
+{
+    for (unsigned bit = 0; bit < 64; bit++)
+        add_sample(s, c ^ UINT64_C(1) << bit);
+}
+
+static void add_condition(struct samples *s, const struct orch_arg_cond *c, bool flips)
+{
+    if (c->op != ORCH_OP_IN)
+        add_around(s, c->value);
+    for (size_t i = 0; c->op == ORCH_OP_IN && i < c->n_set; i++)
+        add_around(s, c->set[i]);
+    if (c->op == ORCH_OP_MASKED_EQ)
+        add_sample(s, c->value | ~c->mask);
+    if (flips)
+        add_flips(s, c->value);
+}
+
+static void add_rules(const struct verify *v, int nr, unsigned index, bool flips, struct samples *s)
+{
+    const struct orch_profile *p = v->s->profile;
+    for (size_t i = 0; i < p->n_sc_rules; i++) {
+        const struct orch_syscall_rule *r = &p->sc_rules[i];
+        for (size_t k = 0; orch_sc_rule_names(r, nr) && k < r->n_args; k++)
+            if (r->args[k].index == index)
+                add_condition(s, &r->args[k], flips);
+    }
+}
+
+/* Boundary values for argument `index` of a call: constants, and with `flips` each bit of each turned over.
+ */
+static void sample_argument(const struct verify *v, int nr, unsigned index, bool flips, struct samples *s)
 {
     static const uint64_t edges[] = {
         0, 1, UINT64_C(1) << 31, UINT64_C(0xffffffff), UINT64_C(1) << 32, ~UINT64_C(0), UINT64_C(1) << 63};
+    const struct orch_sc_entry *e = &v->s->e[nr];
     for (size_t i = 0; i < ORCH_NELEM(edges); i++)
         add_sample(s, edges[i]);
     for (size_t i = 0; i < e->n_fast; i++) {
@@ -133,9 +187,10 @@ static void sample_argument(const struct orch_sc_entry *e, unsigned index, struc
             continue;
         add_around(s, f->value);
         add_sample(s, f->value | ~f->mask);
-        for (unsigned bit = 0; bit < 64; bit++)
-            add_sample(s, f->value ^ UINT64_C(1) << bit);
+        if (flips)
+            add_flips(s, f->value);
     }
+    add_rules(v, nr, index, flips, s);
     sort_unique(s);
 }
 
@@ -174,15 +229,17 @@ static int check_axis(const struct verify *v, struct seccomp_data *d, unsigned i
     return r;
 }
 
-/* Every argument at every value of its own samples while the first other filtered argument runs through its.
- */
+/* At most this many values of each of two arguments in combination: a condition of the table looks at one. */
+#define MAX_PAIR 300
+
 static int check_pair(const struct verify *v, struct seccomp_data *d, unsigned a, unsigned b,
                       const struct samples *sa, const struct samples *sb)
 {
+    size_t step_a = 1 + sa->n / MAX_PAIR, step_b = 1 + sb->n / MAX_PAIR;
     uint64_t kept_a = d->args[a], kept_b = d->args[b];
     int r = 0;
-    for (size_t i = 0; r == 0 && i < sa->n; i++)
-        for (size_t k = 0; r == 0 && k < sb->n; k++) {
+    for (size_t i = 0; r == 0 && i < sa->n; i += step_a)
+        for (size_t k = 0; r == 0 && k < sb->n; k += step_b) {
             d->args[a] = sa->v[i];
             d->args[b] = sb->v[k];
             r = check(v, d);
@@ -192,48 +249,101 @@ static int check_pair(const struct verify *v, struct seccomp_data *d, unsigned a
     return r;
 }
 
-static bool looks_at(const struct orch_sc_entry *e, unsigned index)
+/* Arguments that a condition of the table or of a rule looks at, as a bit set. */
+static unsigned watched_arguments(const struct verify *v, int nr)
 {
+    const struct orch_profile *p = v->s->profile;
+    const struct orch_sc_entry *e = &v->s->e[nr];
+    unsigned args = 0;
     for (size_t i = 0; i < e->n_fast; i++)
-        if (e->fast[i].index == index)
-            return true;
-    return false;
+        args |= 1u << e->fast[i].index;
+    for (size_t i = 0; i < p->n_sc_rules; i++)
+        for (size_t k = 0; k < p->sc_rules[i].n_args; k++)
+            if (orch_sc_rule_names(&p->sc_rules[i], nr))
+                args |= 1u << p->sc_rules[i].args[k].index;
+    return args;
 }
 
-static int check_conditions(const struct verify *v, int nr, const struct samples *constants)
+/* Each argument through all its values, the others all 0, then all 1. */
+static int check_alone(const struct verify *v, int nr, unsigned args, const struct samples *constants)
 {
-    const struct orch_sc_entry *e = &v->s->e[nr];
-    ORCH_AUTO_FREE struct samples *per_arg = orch_xcalloc(6, sizeof(*per_arg));
+    ORCH_AUTO(free_samples) struct samples own = {0};
     int r = 0;
     for (unsigned a = 0; r == 0 && a < 6; a++) {
-        if (!looks_at(e, a))
+        if (!(args >> a & 1))
             continue;
-        sample_argument(e, a, &per_arg[a]);
-        for (uint64_t others = 0; r == 0 && others < 2; others++) {
+        own.n = 0;
+        sample_argument(v, nr, a, true, &own);
+        for (unsigned others = 0; r == 0 && others < 2; others++) {
             struct seccomp_data d = {.nr = nr, .arch = AUDIT_ARCH_X86_64};
             memset(d.args, others ? 0xff : 0, sizeof(d.args));
-            r = check_axis(v, &d, a, &per_arg[a], constants);
+            r = check_axis(v, &d, a, &own, constants);
         }
-        struct seccomp_data d = {.nr = nr, .arch = AUDIT_ARCH_X86_64};
-        for (unsigned b = 0; r == 0 && b < a; b++)
-            if (looks_at(e, b))
-                r = check_pair(v, &d, b, a, &per_arg[b], &per_arg[a]);
     }
     return r;
 }
 
-/* A number with plain argument patterns: enough where no condition exists. */
-static int check_number(const struct verify *v, uint32_t arch, uint32_t nr)
+/* Every rule's conditions fulfilled at once, then one argument after the other through its values. */
+static int check_rules(const struct verify *v, int nr, const struct samples per_arg[6])
+{
+    const struct orch_profile *p = v->s->profile;
+    const struct samples none = {0};
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < p->n_sc_rules; i++) {
+        const struct orch_syscall_rule *rule = &p->sc_rules[i];
+        struct seccomp_data d = {.nr = nr, .arch = AUDIT_ARCH_X86_64};
+        if (rule->n_args < 2 || !orch_sc_rule_names(rule, nr))
+            continue;
+        for (size_t k = 0; k < rule->n_args; k++) {
+            struct orch_argset set;
+            orch_argset_of(nr, &rule->args[k], &set);
+            d.args[rule->args[k].index] = set.n > 0 ? set.v[0].value : 0;
+        }
+        for (size_t k = 0; r == 0 && k < rule->n_args; k++)
+            r = check_axis(v, &d, rule->args[k].index, &per_arg[rule->args[k].index], &none);
+    }
+    return r;
+}
+
+static int check_conditions(const struct verify *v, int nr, const struct samples *constants)
+{
+    unsigned args = watched_arguments(v, nr);
+    if (args == 0)
+        return 0;
+    struct samples per_arg[6] = {0};
+    int r = check_alone(v, nr, args, constants);
+    for (unsigned a = 0; r == 0 && a < 6; a++) {
+        struct seccomp_data d = {.nr = nr, .arch = AUDIT_ARCH_X86_64};
+        if (!(args >> a & 1))
+            continue;
+        sample_argument(v, nr, a, false, &per_arg[a]);
+        for (unsigned b = 0; r == 0 && b < a; b++)
+            if (args >> b & 1)
+                r = check_pair(v, &d, b, a, &per_arg[b], &per_arg[a]);
+    }
+    if (r == 0)
+        r = check_rules(v, nr, per_arg);
+    for (unsigned a = 0; a < 6; a++)
+        free_samples(&per_arg[a]);
+    return r;
+}
+
+/* A number with all arguments alike: enough where no condition exists. */
+static int check_pattern(const struct verify *v, uint32_t arch, uint32_t nr, uint64_t pattern)
+{
+    struct seccomp_data d = {.nr = (int)nr, .arch = arch, .instruction_pointer = pattern};
+    for (size_t k = 0; k < 6; k++)
+        d.args[k] = pattern;
+    return check(v, &d);
+}
+
+static int check_number(const struct verify *v, uint32_t nr)
 {
     static const uint64_t patterns[] = {
         0, 1, UINT64_C(0x80000000), UINT64_C(0xffffffff), UINT64_C(1) << 32, ~UINT64_C(0)};
     int r = 0;
-    for (size_t i = 0; r == 0 && i < ORCH_NELEM(patterns); i++) {
-        struct seccomp_data d = {.nr = (int)nr, .arch = arch, .instruction_pointer = patterns[i]};
-        for (size_t k = 0; k < 6; k++)
-            d.args[k] = patterns[i];
-        r = check(v, &d);
-    }
+    for (size_t i = 0; r == 0 && i < ORCH_NELEM(patterns); i++)
+        r = check_pattern(v, AUDIT_ARCH_X86_64, nr, patterns[i]);
     return r;
 }
 
@@ -249,9 +359,12 @@ static int check_abi(const struct verify *v, uint32_t nr)
                                        AUDIT_ARCH_X86_64 + 1,
                                        AUDIT_ARCH_X86_64 ^ 0x80000000u,
                                        AUDIT_ARCH_X86_64 ^ 0x40000000u};
-    int r = check_number(v, AUDIT_ARCH_X86_64, nr | 0x40000000u);
-    for (size_t i = 0; r == 0 && i < ORCH_NELEM(foreign); i++)
-        r = check_number(v, foreign[i], nr);
+    int r = check_number(v, nr | 0x40000000u);
+    for (size_t i = 0; r == 0 && i < ORCH_NELEM(foreign); i++) {
+        r = check_pattern(v, foreign[i], nr, 0);
+        if (r == 0)
+            r = check_pattern(v, foreign[i], nr, ~UINT64_C(0));
+    }
     return r;
 }
 
@@ -262,9 +375,9 @@ static int check_beyond(const struct verify *v, const struct samples *constants)
                                        0x80000000, 0xc000003e, 0xfffffff0, 0xfffffffe, UINT32_MAX};
     int r = 0;
     for (size_t i = 0; r == 0 && i < ORCH_NELEM(numbers); i++)
-        r = check_number(v, AUDIT_ARCH_X86_64, numbers[i]);
+        r = check_number(v, numbers[i]);
     for (size_t i = 0; r == 0 && i < constants->n; i++)
-        r = check_number(v, AUDIT_ARCH_X86_64, (uint32_t)constants->v[i]);
+        r = check_number(v, (uint32_t)constants->v[i]);
     return r;
 }
 
@@ -274,15 +387,15 @@ int orch_filter_verify(const struct orch_syscalls *s, const struct orch_filter *
     int r = check_shape(&v);
     if (r < 0)
         return r;
-    ORCH_AUTO_FREE struct samples *constants = orch_xcalloc(1, sizeof(*constants));
-    sample_program(f, constants);
-    r = check_beyond(&v, constants);
+    ORCH_AUTO(free_samples) struct samples constants = {0};
+    sample_program(f, &constants);
+    r = check_beyond(&v, &constants);
     for (uint32_t nr = 0; r == 0 && nr < ORCH_SC_MAX; nr++) {
-        r = check_number(&v, AUDIT_ARCH_X86_64, nr);
+        r = check_number(&v, nr);
         if (r == 0)
             r = check_abi(&v, nr);
-        if (r == 0 && s->e[nr].n_fast > 0)
-            r = check_conditions(&v, (int)nr, constants);
+        if (r == 0)
+            r = check_conditions(&v, (int)nr, &constants);
     }
     return r;
 }

@@ -1,25 +1,26 @@
 /*
- * helpers.h - the shipped table of what programs need beyond their libraries (design 5.2 "tools").
+ * helpers.h - the shipped table of what programs need beyond their libraries (design 5.2 "tools"): one row a
+ * tool. docs/tools.md shows it to authors; a test compares the two.
  *
- * Rows are data; a row whose file is not on this host is ignored. Nothing here is owned by a caller.
+ * Rows are data; a path or name that is not on this host is ignored, because no host has all of them. Each
+ * list is words separated by spaces. A word is a path, with "$PREFIX" at its start for the parent of the
+ * "bin" directory that the real file is in, and with wildcards in its last component only. Nothing is owned
+ * by a caller.
  */
 #ifndef ORCH_POLICY_HELPERS_H
 #define ORCH_POLICY_HELPERS_H
 
 #include <stddef.h>
 
-enum orch_helper_kind {
-    ORCH_HELPER_PROGRAM, /* a name to look up like a tool, or an absolute glob */
-    ORCH_HELPER_LIBRARY, /* glob of files that are mapped by name at run time */
-    ORCH_HELPER_DIR,     /* glob of directories whose contents are executed or mapped */
-    ORCH_HELPER_DATA,    /* glob of files or directories that are only read */
-};
-
 struct orch_helper {
-    const char *
-        program; /* fnmatch pattern for the program's name or its real file's name; "*": with libc's loader */
-    enum orch_helper_kind kind;
-    const char *what; /* "$PREFIX" at the start: parent of the directory that the real file is in */
+    const char
+        *programs; /* fnmatch patterns: the tool's name or its real file's name; "*": with libc's loader */
+    const char *calls; /* programs that it runs: names, looked up like tools, or paths */
+    const char *dirs;  /* directories: what is beneath runs and is mapped; the libraries of that are found */
+    const char *trees; /* the same, where nothing beneath needs a library from elsewhere: not read */
+    const char *libs;  /* files that are mapped by name at run time */
+    const char *data;  /* files and directories that are only read */
+    const char *why;   /* one line for the documentation */
 };
 
 extern const struct orch_helper orch_helpers[];

@@ -8,6 +8,7 @@
 
 #include "common/hash.h"
 #include "common/io.h"
+#include "policy/filter_cache.h"
 #include "policy/plan_int.h"
 
 static int compare_places(const void *a, const void *b)
@@ -68,14 +69,14 @@ static void plan_digest(struct orch_plan *p)
     orch_sha256_hex(h, p->digest);
 }
 
-static int plan_add_filter(struct orch_plan *p, struct orch_diags *d)
+static int plan_add_filter(struct orch_plan *p, const struct orch_plan_args *a, struct orch_diags *d)
 {
     struct orch_err err = {0};
     int r = orch_syscalls_compile(p->profile, &p->syscalls, d);
 
     if (r < 0)
         return r;
-    r = orch_filter_build(&p->syscalls, &p->filter, &err);
+    r = orch_filter_get(&p->syscalls, a->filters, &p->filter, &err);
     if (r < 0)
         orch_diags_add(d, p->profile->file, 0, 0, "/syscalls", "%s", err.msg);
     orch_diags_note_errno(d, err.errnum);
@@ -100,7 +101,7 @@ int orch_plan_compile(const struct orch_plan_args *a, struct orch_plan **ret, st
     first = r < 0 && first == 0 ? r : first;
     plan_add_linked_git(p);
     sort_places(p);
-    r = plan_add_filter(p, d);
+    r = plan_add_filter(p, a, d);
     first = r < 0 && first == 0 ? r : first;
     if (first < 0)
         return first;

@@ -55,17 +55,21 @@ struct orch_plan_args {
     const char *phase;                  /* for ${phase}; "exec" for exec, the gate's name for gates */
     const char *base_dir;               /* folder that a command[0] with a slash is relative to */
     const struct orch_strv *command;    /* not yet expanded */
+    const char *inside; /* the program is the sandbox's own, at this path of the view: not looked for on the
+                           host, and no tool; NULL = command[0] says */
+    struct orch_closure_cache *closures; /* of earlier plans, added to; NULL: everything is found anew */
     const char *where_file,
         *where_pointer; /* the document and place that name the command, for diagnostics; may be NULL */
     const struct orch_env_pair *env; /* agent's own, added last */
     size_t n_env;
-    const struct orch_strv *pass_env; /* names added to the profile's */
-    const char *prompt_text;          /* for ${ORCH_PROMPT_TEXT}; NULL = empty */
-    const char *run_id;               /* ORCH_RUN; NULL = unset */
-    unsigned attempt;                 /* ORCH_ATTEMPT */
-    bool exec_view;                   /* gates: the workspace is executable */
-    bool agent;                       /* an agent's (has /orch and ORCH_*), not a gate's */
-    uid_t uid;                        /* the agent's user and group, inside and for the kernel */
+    const struct orch_strv *pass_env;        /* names added to the profile's */
+    const char *prompt_text;                 /* for ${ORCH_PROMPT_TEXT}; NULL = empty */
+    const char *run_id;                      /* ORCH_RUN; NULL = unset */
+    unsigned attempt;                        /* ORCH_ATTEMPT */
+    bool exec_view;                          /* gates: the workspace is executable */
+    const struct orch_filter_cache *filters; /* compiled filters are kept there; NULL = nowhere */
+    bool agent;                              /* an agent's (has /orch and ORCH_*), not a gate's */
+    uid_t uid;                               /* the agent's user and group, inside and for the kernel */
     gid_t gid;
 };
 
@@ -121,6 +125,9 @@ enum orch_verdict {
  * told. */
 #define ORCH_RULE_ABSENT "sandbox#/not-in-view"
 
+/* The rule of what `create` does not let through. */
+#define ORCH_RULE_CREATE "profile#/create"
+
 struct orch_decision {
     enum orch_verdict verdict;
     bool quiet;
@@ -130,10 +137,22 @@ struct orch_decision {
 /* path: absolute, normal form, as the sandbox sees it (symlinks already resolved). */
 void orch_plan_decide(const struct orch_plan *p, const char *path, enum orch_request what,
                       struct orch_decision *ret);
+/*
+ * The same for connecting to an AF_INET or AF_INET6 address. Returns the errno that the caller gets: 0 =
+ * permitted, otherwise what the empty namespace gives.
+ */
+struct sockaddr_storage;
+int orch_plan_decide_inet(const struct orch_plan *p, const struct sockaddr_storage *a,
+                          struct orch_decision *ret);
+/* "192.0.2.1:80", "[::1]:80"; ret of 64 bytes is enough. */
+void orch_inet_text(const struct sockaddr_storage *a, char *ret, size_t size);
 /* The place that covers path (longest prefix), or NULL. */
 const struct orch_place *orch_plan_place(const struct orch_plan *p, const char *path);
 /* A rule strictly beneath path takes write away (so path must not be renamed): that place, or NULL. */
 const struct orch_place *orch_plan_narrower_beneath(const struct orch_plan *p, const char *path);
+/* May something of this kind be made there ('f', 'd', 'l'; any other kind may not)? The seal check lets only
+ * certain kinds through in the workspace. */
+bool orch_plan_may_be(const struct orch_plan *p, const char *path, char kind);
 /* True if the path is a directory that exists only because something visible lies beneath it. */
 bool orch_plan_is_scaffold(const struct orch_plan *p, const char *path);
 const char *orch_request_name(enum orch_request r); /* "read" "write" ... */

@@ -159,14 +159,16 @@ int plan_add_command(struct orch_plan *p, const struct orch_plan_args *a, struct
         orch_diags_add(d, p->profile->file, 0, 0, NULL, "the command is empty");
         return -EINVAL;
     }
-    if (strchr(command, '/')) {
+    if (a->inside) {
+        p->program = orch_xstrdup(a->inside);
+    } else if (strchr(command, '/')) {
         absolute = orch_path_normalize(a->base_dir ? a->base_dir : "/", command);
         if (is_workspace_program(p, absolute) && strncmp(a->command->v[0], "${workspace}", 12) == 0)
             p->program = orch_xstrdup(absolute);
     }
     first = d->n;
-    r = orch_tools_resolve(p->profile, p->program ? NULL : (absolute ? absolute : command), &p->closure,
-                           p->program ? NULL : &p->program, d);
+    r = orch_tools_resolve_cached(p->profile, p->program ? NULL : (absolute ? absolute : command),
+                                  a->closures, &p->closure, p->program ? NULL : &p->program, d);
     if (r < 0) {
         place_command_errors(d, first, a);
         return r;

@@ -10,6 +10,8 @@
 #include "common/hash.h"
 #include "common/io.h"
 #include "policy/profile_int.h"
+#include "policy/within.h"
+#include "policy/syscalls.h"
 
 struct chain {
     struct orch_prof_doc docs[ORCH_PROF_MAX_DEPTH]; /* the named profile first, its root parent last */
@@ -125,6 +127,21 @@ static bool may_follow(const struct chain *c, const char *file, struct orch_diag
     return false;
 }
 
+/* What a plan shows for a path of the host is where its symlinks lead (plan_rules.c), so that is what a child
+ * must not have beyond its parent. A none rule holds at the path as written. */
+static void resolve_rules(struct orch_profile *p)
+{
+    for (size_t i = 0; i < p->n_fs; i++) {
+        struct orch_fs_rule *r = &p->fs[i];
+        if (r->anywhere || r->access == ORCH_ACCESS_NONE || r->path[0] != '/' ||
+            strstr(r->path, "${") != NULL)
+            continue;
+        ORCH_AUTO_FREE char *real = realpath(r->path, NULL);
+        if (real != NULL && strcmp(real, r->path) != 0)
+            r->real = ORCH_TAKE_PTR(real);
+    }
+}
+
 static int load_chain(struct chain *c, const char *ref, const char *base_dir, struct orch_diags *d)
 {
     ORCH_AUTO_FREE char *next = orch_xstrdup(ref), *dir = base_dir != NULL ? orch_xstrdup(base_dir) : NULL;
@@ -145,6 +162,7 @@ static int load_chain(struct chain *c, const char *ref, const char *base_dir, st
             return r;
         struct orch_prof_doc *doc = &c->docs[c->n - 1];
         orch_prof_parse(doc, d);
+        resolve_rules(&doc->own);
         free(next);
         free(dir);
         next = doc->extends != NULL ? orch_xstrdup(doc->extends) : NULL;
@@ -192,11 +210,12 @@ static struct orch_profile *compose_chain(const struct chain *c, struct orch_dia
         const struct orch_prof_doc *doc = &c->docs[i];
         struct orch_profile *next = orch_prof_compose(eff, doc);
         if (i + 1 < c->n && doc->widen == NULL)
-            orch_prof_check_narrow(eff, doc, next, d);
+            orch_profile_within(eff, next, ORCH_BOUND_PARENT, d);
         orch_profile_free(eff);
         eff = next;
     }
     orch_prof_check_whole(eff, &c->docs[0], d);
+    (void)orch_syscalls_check(eff, d);
     set_digest(eff, c);
     set_sources(eff, c);
     return eff;
@@ -266,9 +285,15 @@ int orch_profile_from_sources(const struct orch_strv *sources, const char *name,
     return finish(&c, before, ret, d);
 }
 
+struct orch_profile *orch_profile_hold(struct orch_profile *p)
+{
+    p->holders++;
+    return p;
+}
+
 void orch_profile_free(struct orch_profile *p)
 {
-    if (p == NULL)
+    if (p == NULL || p->holders-- > 0)
         return;
     orch_prof_fini(p);
     free(p);

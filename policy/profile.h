@@ -21,8 +21,9 @@ enum orch_access { /* ordered: NONE < RO < RX, RO < RW < RWX */
 };
 
 struct orch_fs_rule {
-    char *path;    /* as written: absolute, or starting with ${workspace} ${home} ${tmp}; for `anywhere` just
-                      NAME */
+    char *path; /* as written: absolute, or starting with ${workspace} ${home} ${tmp}; for `anywhere` just
+                   NAME */
+    char *real; /* where the symlinks in a host path led when it was loaded from files; NULL = nowhere else */
     bool anywhere; /* written as ${workspace}/<double star>/NAME: every NAME at any depth (also the top) of
                       the workspace */
     enum orch_access access;
@@ -42,16 +43,31 @@ struct orch_tool {
     unsigned line, col; /* where written, for diagnostics of the resolver */
 };
 
-enum orch_arg_op { ORCH_OP_EQ, ORCH_OP_NE, ORCH_OP_MASKED_EQ };
+/* The operators of a document; its subset_of is MASKED_EQ with value 0. LT and the rest compare unsigned. */
+enum orch_arg_op {
+    ORCH_OP_EQ,
+    ORCH_OP_NE,
+    ORCH_OP_MASKED_EQ,
+    ORCH_OP_IN,
+    ORCH_OP_LT,
+    ORCH_OP_LE,
+    ORCH_OP_GT,
+    ORCH_OP_GE,
+};
+
+#define ORCH_ARG_SET_MAX 32
 
 struct orch_arg_cond {
     unsigned index; /* 0-5 */
     enum orch_arg_op op;
     uint64_t value,
         mask; /* mask: MASKED_EQ only; 32-bit arguments already cut to 32 bits by the width table */
+    uint64_t set[ORCH_ARG_SET_MAX]; /* IN only: ascending, no value twice */
+    size_t n_set;
 };
 
-enum orch_rule_action { ORCH_RULE_ALLOW, ORCH_RULE_ERRNO, ORCH_RULE_KILL };
+/* LOG: allowed as by ALLOW, and each such call is on record. */
+enum orch_rule_action { ORCH_RULE_ALLOW, ORCH_RULE_ERRNO, ORCH_RULE_KILL, ORCH_RULE_LOG };
 
 struct orch_syscall_rule {
     int *nrs; /* system call numbers, x86_64 */
@@ -61,6 +77,7 @@ struct orch_syscall_rule {
     struct orch_arg_cond args[6];
     size_t n_args;
     char *origin;
+    unsigned line, col; /* where written, for diagnostics of the compiler */
 };
 
 enum orch_net_mode { ORCH_NET_NONE, ORCH_NET_LOOPBACK };
@@ -80,7 +97,15 @@ struct orch_env_pair {
     char *name, *value;
 };
 
+/* Where a key of the effective profile is written. */
+struct orch_key_place {
+    char *key; /* "tools", "limits.memory", "env.set/HOME", "syscalls.allow/@agent-base"; a rule's origin */
+    char *file, *pointer;
+    unsigned line, col;
+};
+
 struct orch_profile {
+    unsigned holders; /* beside the first one: orch_profile_hold */
     char *name;
     char *file;               /* path as given, or the built-in's name */
     char *digest;             /* SHA-256 over the documents it is made of, root parent first, as loaded */
@@ -103,6 +128,8 @@ struct orch_profile {
     size_t n_env_set;
     enum orch_audit_level audit_level; /* default OPENS */
     unsigned create;                   /* ORCH_CREATE_* bits */
+    struct orch_key_place *places;     /* private: orch_profile_place */
+    size_t n_places;
 };
 
 /*
@@ -115,8 +142,13 @@ int orch_profile_load(const char *ref, const char *base_dir, struct orch_profile
 /* Recreates one from its kept sources (root parent first), for resume. */
 int orch_profile_from_sources(const struct orch_strv *sources, const char *name, struct orch_profile **ret,
                               struct orch_diags *d);
+/* One more owner of an immutable profile: the last orch_profile_free frees it. Returns p. */
+struct orch_profile *orch_profile_hold(struct orch_profile *p);
 void orch_profile_free(struct orch_profile *p);
 void orch_profile_freep(struct orch_profile **p);
+
+/* Where the effective value of the key comes from; NULL if no document gives it, so that it is a default. */
+const struct orch_key_place *orch_profile_place(const struct orch_profile *p, const char *key);
 
 /* Names of the built-ins, NULL-terminated, and the JSON text of one (NULL if there is none of that name). */
 extern const char *const orch_builtin_names[];
@@ -125,6 +157,8 @@ const char *orch_builtin_text(const char *name, size_t *ret_len);
 /* "512MiB", "1GB", "100B", "0B" -> bytes; "20m", "10s", "250ms", "2h" -> milliseconds. -EINVAL, -ERANGE. */
 int orch_parse_size(const char *s, uint64_t *ret);
 int orch_parse_time(const char *s, uint64_t *ret_ms);
+/* The same as a regular expression, for the schema. */
+void orch_unit_pattern(bool time, struct orch_buf *out);
 const char *orch_access_name(enum orch_access a); /* "none" "ro" "rx" "rw" "rwx" */
 
 #endif

@@ -27,6 +27,7 @@ struct orch_env_pair *orch_prof_add_env(struct orch_env_pair **v, size_t *n)
 void orch_prof_fs_rule_fini(struct orch_fs_rule *r)
 {
     free(r->path);
+    free(r->real);
     free(r->origin);
     *r = (struct orch_fs_rule){0};
 }
@@ -68,6 +69,7 @@ void orch_prof_fini(struct orch_profile *p)
     free(p->fs);
     free_rules(p);
     free_env(p);
+    orch_prof_places_fini(p);
     orch_strv_fini(&p->sources);
     orch_strv_fini(&p->sc_allow);
     orch_strv_fini(&p->env_pass);
@@ -96,6 +98,7 @@ static void copy_fs_rule(struct orch_fs_rule *dst, const struct orch_fs_rule *sr
 {
     *dst = *src;
     dst->path = orch_xstrdup(src->path);
+    dst->real = copy_str(src->real);
     dst->origin = copy_str(src->origin);
 }
 
@@ -169,12 +172,9 @@ static void merge_list(struct orch_strv *eff, const struct orch_strv *parent, co
 
 static size_t find_fs(const struct orch_profile *p, const struct orch_fs_rule *r)
 {
-    ORCH_AUTO_FREE char *key = orch_prof_fs_key(r);
-    for (size_t i = 0; i < p->n_fs; i++) {
-        ORCH_AUTO_FREE char *other = orch_prof_fs_key(&p->fs[i]);
-        if (strcmp(key, other) == 0)
+    for (size_t i = 0; i < p->n_fs; i++)
+        if (orch_prof_fs_same(&p->fs[i], r))
             return i;
-    }
     return p->n_fs;
 }
 
@@ -276,7 +276,7 @@ struct orch_profile *orch_prof_compose(const struct orch_profile *parent, const 
     merge_values(eff, parent, doc, root);
     merge_tools(eff, parent, own, orch_rd_get(root, "tools") != NULL);
     merge_list(&eff->sc_allow, &parent->sc_allow, &own->sc_allow,
-               orch_rd_get(orch_rd_get(root, "syscalls"), "allow") != NULL);
+               orch_prof_gives_allow(orch_rd_get(root, "syscalls")));
     merge_list(&eff->env_pass, &parent->env_pass, &own->env_pass,
                orch_rd_get(orch_rd_get(root, "env"), "pass") != NULL);
     merge_fs(eff, parent);
@@ -285,5 +285,6 @@ struct orch_profile *orch_prof_compose(const struct orch_profile *parent, const 
     merge_rules(eff, parent);
     merge_env(eff, parent);
     merge_env(eff, own);
+    orch_prof_add_places(eff, parent, doc);
     return eff;
 }

@@ -41,6 +41,18 @@ char *orch_prof_fs_key(const struct orch_fs_rule *r)
     return orch_xasprintf("%s%s", v->value, r->path + strlen(v->name));
 }
 
+bool orch_prof_fs_same(const struct orch_fs_rule *a, const struct orch_fs_rule *b)
+{
+    if (a->anywhere != b->anywhere)
+        return false;
+    if (strcmp(a->path, b->path) == 0)
+        return true;
+    if (a->anywhere || (leading_variable(a->path) == NULL && leading_variable(b->path) == NULL))
+        return false;
+    ORCH_AUTO_FREE char *ka = orch_prof_fs_key(a), *kb = orch_prof_fs_key(b);
+    return strcmp(ka, kb) == 0;
+}
+
 /* NULL, or why the variables in s are wrong. `rest` is what follows the leading variable. */
 static const char *variable_fault(const char *rest)
 {
@@ -125,20 +137,27 @@ static void read_access(const struct orch_rd *rd, const cJSON *node, void *base)
         r->access = (enum orch_access)v;
 }
 
+static const struct orch_rd_shape path_shape = {.type = "string",
+                                                .pattern = "^(/|\\$\\{(workspace|home|tmp)\\})"};
+static const struct orch_rd_shape access_shape = {.type = "string", .names = access_names};
+
 #define FLAG(k)                                                                                              \
     {                                                                                                        \
         .key = #k, .kind = ORCH_RD_BOOL, .off = offsetof(struct orch_fs_rule, k)                             \
     }
 
 static const struct orch_rd_field rule_fields[] = {
-    {.key = "path", .kind = ORCH_RD_CALL, .call = read_path, .required = true},
-    {.key = "access", .kind = ORCH_RD_CALL, .call = read_access, .required = true},
+    {.key = "path", .kind = ORCH_RD_CALL, .call = read_path, .required = true, .shape = &path_shape},
+    {.key = "access", .kind = ORCH_RD_CALL, .call = read_access, .required = true, .shape = &access_shape},
     FLAG(required),
     FLAG(scratch),
     FLAG(quiet),
     {.key = "reason", .kind = ORCH_RD_NONE},
     {0},
 };
+
+static const struct orch_rd_shape rule_shape = {.type = "object", .fields = rule_fields};
+const struct orch_rd_shape orch_prof_fs_shape = {.type = "array", .items = &rule_shape};
 
 static void check_rule(const struct orch_rd *rd, const cJSON *node, const struct orch_fs_rule *r)
 {
@@ -156,28 +175,13 @@ static void check_rule(const struct orch_rd *rd, const cJSON *node, const struct
 /* The rule with the same path that this document has already, or -1. */
 static int same_path(const struct orch_profile *p, const struct orch_fs_rule *r)
 {
-    ORCH_AUTO_FREE char *key = orch_prof_fs_key(r);
-    for (size_t i = 0; i < p->n_fs; i++) {
-        ORCH_AUTO_FREE char *other = orch_prof_fs_key(&p->fs[i]);
-        if (strcmp(key, other) == 0)
+    for (size_t i = 0; i < p->n_fs; i++)
+        if (orch_prof_fs_same(&p->fs[i], r))
             return (int)i;
-    }
     return -1;
 }
 
-static const cJSON *rule_node(const cJSON *list, const struct orch_rd *rd, const char *origin)
-{
-    const cJSON *item;
-    cJSON_ArrayForEach(item, list)
-    {
-        ORCH_AUTO_FREE char *o = orch_prof_origin(rd, item);
-        if (strcmp(o, origin) == 0)
-            return item;
-    }
-    return list;
-}
-
-static void read_rule(const struct orch_rd *rd, const cJSON *list, const cJSON *node, struct orch_profile *p)
+static void read_rule(const struct orch_rd *rd, const cJSON *node, struct orch_profile *p)
 {
     struct orch_fs_rule r = {.required = true};
     if (!orch_rd_object(rd, node, rule_fields, &r) || r.path == NULL) {
@@ -187,10 +191,8 @@ static void read_rule(const struct orch_rd *rd, const cJSON *list, const cJSON *
     check_rule(rd, node, &r);
     int first = same_path(p, &r);
     if (first >= 0) {
-        unsigned line, col;
-        orch_json_pos(rd->doc, rule_node(list, rd, p->fs[first].origin), &line, &col);
         orch_json_error(rd->doc, node, rd->d, "path '%s' already has a rule at line %u, column %u", r.path,
-                        line, col);
+                        p->fs[first].line, p->fs[first].col);
         orch_prof_fs_rule_fini(&r);
         return;
     }
@@ -205,5 +207,5 @@ void orch_prof_read_filesystem(const struct orch_rd *rd, const cJSON *node, void
     if (!orch_rd_array(rd, node))
         return;
     const cJSON *item;
-    cJSON_ArrayForEach(item, node) read_rule(rd, node, item, &doc->own);
+    cJSON_ArrayForEach(item, node) read_rule(rd, item, &doc->own);
 }

@@ -74,13 +74,30 @@ static void read_tool_name(const struct orch_rd *rd, const cJSON *node, void *ba
         t->name = orch_xstrdup(s);
 }
 
+static const struct orch_rd_shape path_shape = {.type = "string", .pattern = "^/"};
+static const struct orch_rd_shape paths_shape = {.type = "array", .items = &path_shape};
+static const struct orch_rd_shape tool_name_shape = {.type = "string", .pattern = "^[^/*]+$"};
+
 static const struct orch_rd_field tool_fields[] = {
-    {.key = "name", .kind = ORCH_RD_CALL, .call = read_tool_name, .required = true},
-    {.key = "path", .kind = ORCH_RD_CALL, .call = read_tool_path},
-    {.key = "with", .kind = ORCH_RD_CALL, .call = read_tool_with},
+    {.key = "name",
+     .kind = ORCH_RD_CALL,
+     .call = read_tool_name,
+     .required = true,
+     .shape = &tool_name_shape},
+    {.key = "path", .kind = ORCH_RD_CALL, .call = read_tool_path, .shape = &path_shape},
+    {.key = "with", .kind = ORCH_RD_CALL, .call = read_tool_with, .shape = &paths_shape},
     {.key = "reason", .kind = ORCH_RD_NONE},
     {0},
 };
+
+static const struct orch_rd_shape tool_shape = {.type = "object", .fields = tool_fields};
+static const struct orch_rd_shape *const tool_any[] = {&tool_name_shape, &tool_shape, NULL};
+static const struct orch_rd_shape tool_item = {.any_of = tool_any};
+static const struct orch_rd_shape tool_list = {.type = "array", .items = &tool_item};
+static const char *const all_names[] = {"*", NULL};
+static const struct orch_rd_shape all_tools = {.type = "string", .names = all_names};
+static const struct orch_rd_shape *const tools_any[] = {&tool_list, &all_tools, NULL};
+static const struct orch_rd_shape tools_shape = {.any_of = tools_any};
 
 /* Reports `node` as a repetition of `first`, naming both places. */
 static void twice(const struct orch_rd *rd, const cJSON *node, const cJSON *first, const char *what,
@@ -138,6 +155,8 @@ static void read_tools(const struct orch_rd *rd, const cJSON *node, void *base)
         orch_json_error(rd->doc, node, rd->d, "expected a list of tools, or \"*\" for all");
         return;
     }
+    if (!orch_rd_array(rd, node))
+        return;
     const cJSON *item;
     cJSON_ArrayForEach(item, node) read_tool(rd, node, item, doc);
 }
@@ -159,12 +178,14 @@ static void read_tools(const struct orch_rd *rd, const cJSON *node, void *base)
         .max = ORCH_TIME_MAX_MS                                                                              \
     }
 
+static const char *const scope_names[] = {"tree", "process", NULL};
+static const struct orch_rd_shape scope_shape = {.type = "string", .names = scope_names};
+
 static void read_scope(const struct orch_rd *rd, const cJSON *node, void *base)
 {
-    static const char *const names[] = {"tree", "process", NULL};
     struct orch_limits *l = base;
     unsigned v = 0;
-    if (orch_rd_enum(rd, node, names, NULL, &v))
+    if (orch_rd_enum(rd, node, scope_names, NULL, &v))
         l->scope_process = v == 1;
 }
 
@@ -177,7 +198,7 @@ static const struct orch_rd_field limit_fields[] = {
     COUNT("open_files", open_files, 1, 1048576),
     SIZE("workspace", workspace, 1),
     SIZE("output", output, 1),
-    {.key = "scope", .kind = ORCH_RD_CALL, .call = read_scope},
+    {.key = "scope", .kind = ORCH_RD_CALL, .call = read_scope, .shape = &scope_shape},
     {.key = "reason", .kind = ORCH_RD_NONE},
     {0},
 };
@@ -290,10 +311,8 @@ static bool env_value_ok(const struct orch_rd *rd, const cJSON *node)
 static void read_env_set(const struct orch_rd *rd, const cJSON *node, void *base)
 {
     struct orch_profile *p = base;
-    if (!cJSON_IsObject(node)) {
-        orch_json_error(rd->doc, node, rd->d, "expected an object of names and values");
+    if (!orch_rd_map(rd, node))
         return;
-    }
     const cJSON *item;
     cJSON_ArrayForEach(item, node)
     {
@@ -306,9 +325,11 @@ static void read_env_set(const struct orch_rd *rd, const cJSON *node, void *base
     }
 }
 
+static const struct orch_rd_shape env_set_shape = {.type = "object", .items = &orch_shape_string};
+
 static const struct orch_rd_field env_fields[] = {
-    {.key = "pass", .kind = ORCH_RD_CALL, .call = read_env_pass},
-    {.key = "set", .kind = ORCH_RD_CALL, .call = read_env_set},
+    {.key = "pass", .kind = ORCH_RD_CALL, .call = read_env_pass, .shape = &orch_shape_strings},
+    {.key = "set", .kind = ORCH_RD_CALL, .call = read_env_set, .shape = &env_set_shape},
     {.key = "reason", .kind = ORCH_RD_NONE},
     {0},
 };
@@ -321,9 +342,12 @@ static void read_env(const struct orch_rd *rd, const cJSON *node, void *base)
 
 /* --- top level --- */
 
+static const char *const kinds[] = {"file", "directory", "symlink", ORCH_PROF_PARENT, NULL};
+static const struct orch_rd_shape kind_shape = {.type = "string", .names = kinds};
+static const struct orch_rd_shape create_shape = {.type = "array", .items = &kind_shape};
+
 static void read_create(const struct orch_rd *rd, const cJSON *node, void *base)
 {
-    static const char *const kinds[] = {"file", "directory", "symlink", ORCH_PROF_PARENT, NULL};
     struct orch_prof_doc *doc = base;
     if (!orch_rd_array(rd, node))
         return;
@@ -333,7 +357,10 @@ static void read_create(const struct orch_rd *rd, const cJSON *node, void *base)
         unsigned kind = 0;
         if (!orch_rd_enum(rd, item, kinds, NULL, &kind))
             continue;
-        if (kind == 3)
+        bool seen = kind == 3 ? doc->create_parent : (doc->own.create & (1u << kind)) != 0;
+        if (seen)
+            orch_json_error(rd->doc, item, rd->d, "'%s' is given twice", kinds[kind]);
+        else if (kind == 3)
             doc->create_parent = true;
         else
             doc->own.create |= 1u << kind;
@@ -372,14 +399,24 @@ static void read_widen(const struct orch_rd *rd, const cJSON *node, void *base)
         doc->widen = orch_xstrdup(s);
 }
 
+static const char *const tiers[] = {"nested", "full", NULL};
+static const struct orch_rd_shape requires_shape = {.type = "string", .names = tiers};
+
 static void read_requires(const struct orch_rd *rd, const cJSON *node, void *base)
 {
-    static const char *const tiers[] = {"nested", "full", NULL};
     struct orch_prof_doc *doc = base;
     unsigned v = 0;
     if (orch_rd_enum(rd, node, tiers, NULL, &v))
     doc->own.requires = (enum orch_tier)v;
 }
+
+static const struct orch_rd_shape name_shape = {.type = "string", .pattern = ORCH_NAME_PATTERN};
+static const struct orch_rd_shape widen_shape = {.type = "string", .pattern = "[^ \t\r\n]"};
+static const struct orch_rd_shape tmp_shape = {.type = "object", .fields = tmp_fields};
+static const struct orch_rd_shape network_shape = {.type = "object", .fields = network_fields};
+static const struct orch_rd_shape limits_shape = {.type = "object", .fields = limit_fields};
+static const struct orch_rd_shape env_shape = {.type = "object", .fields = env_fields};
+static const struct orch_rd_shape audit_shape = {.type = "object", .fields = audit_fields};
 
 static const struct orch_rd_field top_fields[] = {
     {.key = "$schema", .kind = ORCH_RD_NONE},
@@ -387,24 +424,33 @@ static const struct orch_rd_field top_fields[] = {
      .kind = ORCH_RD_UINT,
      .off = offsetof(struct orch_prof_doc, schema),
      .min = 1,
-     .max = 1},
-    {.key = "name", .kind = ORCH_RD_CALL, .call = read_name, .required = true},
-    {.key = "extends", .kind = ORCH_RD_CALL, .call = read_extends},
-    {.key = "widen", .kind = ORCH_RD_CALL, .call = read_widen},
-    {.key = "requires", .kind = ORCH_RD_CALL, .call = read_requires},
-    {.key = "tools", .kind = ORCH_RD_CALL, .call = read_tools},
-    {.key = "filesystem", .kind = ORCH_RD_CALL, .call = orch_prof_read_filesystem},
-    {.key = "create", .kind = ORCH_RD_CALL, .call = read_create},
-    {.key = "tmp", .kind = ORCH_RD_CALL, .call = read_tmp},
-    {.key = "syscalls", .kind = ORCH_RD_CALL, .call = orch_prof_read_syscalls},
-    {.key = "network", .kind = ORCH_RD_CALL, .call = read_network},
-    {.key = "limits", .kind = ORCH_RD_CALL, .call = read_limits},
-    {.key = "env", .kind = ORCH_RD_CALL, .call = read_env},
-    {.key = "audit", .kind = ORCH_RD_CALL, .call = read_audit},
+     .max = 1,
+     .required = true},
+    {.key = "name", .kind = ORCH_RD_CALL, .call = read_name, .required = true, .shape = &name_shape},
+    {.key = "extends", .kind = ORCH_RD_CALL, .call = read_extends, .shape = &orch_shape_string},
+    {.key = "widen", .kind = ORCH_RD_CALL, .call = read_widen, .shape = &widen_shape},
+    {.key = "requires", .kind = ORCH_RD_CALL, .call = read_requires, .shape = &requires_shape},
+    {.key = "tools", .kind = ORCH_RD_CALL, .call = read_tools, .shape = &tools_shape},
+    {.key = "filesystem",
+     .kind = ORCH_RD_CALL,
+     .call = orch_prof_read_filesystem,
+     .shape = &orch_prof_fs_shape},
+    {.key = "create", .kind = ORCH_RD_CALL, .call = read_create, .shape = &create_shape},
+    {.key = "tmp", .kind = ORCH_RD_CALL, .call = read_tmp, .shape = &tmp_shape},
+    {.key = "syscalls",
+     .kind = ORCH_RD_CALL,
+     .call = orch_prof_read_syscalls,
+     .shape = &orch_prof_syscalls_shape},
+    {.key = "network", .kind = ORCH_RD_CALL, .call = read_network, .shape = &network_shape},
+    {.key = "limits", .kind = ORCH_RD_CALL, .call = read_limits, .shape = &limits_shape},
+    {.key = "env", .kind = ORCH_RD_CALL, .call = read_env, .shape = &env_shape},
+    {.key = "audit", .kind = ORCH_RD_CALL, .call = read_audit, .shape = &audit_shape},
     {.key = "ceiling", .kind = ORCH_RD_LATER},
     {.key = "reason", .kind = ORCH_RD_NONE},
     {0},
 };
+
+const struct orch_rd_shape orch_prof_shape = {.type = "object", .fields = top_fields};
 
 /* "@parent" and "widen" mean nothing without a parent. */
 static void check_parentless(const struct orch_rd *rd, const cJSON *root, const struct orch_prof_doc *doc)

@@ -1,30 +1,9 @@
 /* profile_rules.c - the syscalls section, in our spelling and in that of the OCI runtime specification. */
 #include <errno.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
 #include "policy/profile_int.h"
-#include "policy/syscalls.h"
+#include "policy/syscalls_internal.h"
 #include "policy/sysgroups.h"
-
-/* Calls that the filter must settle alone: their arguments cannot be judged by notification
- * (libraries.md 1.5). */
-static const char *const never_judged[] = {"clone",   "close", "exit",  "exit_group", "fork",
-                                           "sendmsg", "vfork", "write", NULL};
-
-static bool in_list(const char *const *list, const char *s)
-{
-    for (size_t i = 0; list != NULL && list[i] != NULL; i++)
-        if (strcmp(list[i], s) == 0)
-            return true;
-    return false;
-}
-
-static bool is_escape(const char *name)
-{
-    return strcmp(name, "@escape") == 0 || in_list(orch_syscall_group("@escape"), name);
-}
 
 static const char *near_syscall(const char *s)
 {
@@ -59,8 +38,10 @@ static bool known_name(const struct orch_rd *rd, const cJSON *node, const char *
 struct arg {
     const cJSON *node;
     uint64_t index, value, mask, value_two;
+    uint64_t set[ORCH_ARG_SET_MAX]; /* `value` as a list */
+    size_t n_set;
     unsigned op;
-    bool has_mask, has_two;
+    bool is_list, has_mask, has_two;
 };
 
 struct rule {
@@ -74,7 +55,10 @@ struct rule {
 static void add_name(struct rule *rule, const char *name)
 {
     int nr = orch_syscall_number(name);
-    if (nr < 0 || orch_strv_has(&rule->names, name))
+    for (size_t i = 0; i < rule->r.n_nrs && nr >= 0; i++)
+        if (rule->r.nrs[i] == nr)
+            return;
+    if (nr < 0)
         return;
     orch_strv_add(&rule->names, name);
     rule->r.nrs = orch_xreallocarray(rule->r.nrs, rule->r.n_nrs + 1, sizeof(int));
@@ -104,26 +88,21 @@ static void read_names(const struct orch_rd *rd, const cJSON *node, void *base)
 
 static void read_action(const struct orch_rd *rd, const cJSON *node, void *base)
 {
-    static const char *const names[] = {
-        "allow", "errno", "kill_process", "SCMP_ACT_ALLOW", "SCMP_ACT_ERRNO", "SCMP_ACT_KILL_PROCESS", NULL};
-    static const char *const later[] = {"log",
-                                        "notify",
-                                        "trap",
-                                        "trace",
-                                        "kill",
-                                        "kill_thread",
+    static const char *const names[] = {"allow",
+                                        "errno",
+                                        "kill_process",
+                                        "log",
+                                        "SCMP_ACT_ALLOW",
+                                        "SCMP_ACT_ERRNO",
+                                        "SCMP_ACT_KILL_PROCESS",
                                         "SCMP_ACT_LOG",
-                                        "SCMP_ACT_NOTIFY",
-                                        "SCMP_ACT_TRAP",
-                                        "SCMP_ACT_TRACE",
-                                        "SCMP_ACT_KILL",
-                                        "SCMP_ACT_KILL_THREAD",
                                         NULL};
-    static const enum orch_rule_action actions[] = {ORCH_RULE_ALLOW, ORCH_RULE_ERRNO, ORCH_RULE_KILL};
+    static const enum orch_rule_action actions[] = {ORCH_RULE_ALLOW, ORCH_RULE_ERRNO, ORCH_RULE_KILL,
+                                                    ORCH_RULE_LOG};
     struct rule *rule = base;
     unsigned v = 0;
-    if (orch_rd_enum(rd, node, names, later, &v))
-        rule->r.action = actions[v % 3];
+    if (!orch_prof_action_refused(rd, node) && orch_rd_enum(rd, node, names, orch_prof_refused_actions, &v))
+        rule->r.action = actions[v % 4];
 }
 
 /* A name, or a number as string or number: 1 to 4095. Errno 0 would be a success that did nothing. */
@@ -168,10 +147,31 @@ static bool read_value(const struct orch_rd *rd, const cJSON *node, uint64_t *re
     return false;
 }
 
+static void read_arg_list(const struct orch_rd *rd, const cJSON *node, struct arg *a)
+{
+    const cJSON *item;
+    a->is_list = true;
+    if (node->child == NULL)
+        orch_json_error(rd->doc, node, rd->d, "'in' needs at least one value");
+    cJSON_ArrayForEach(item, node)
+    {
+        uint64_t v = 0;
+        if (a->n_set == ORCH_ARG_SET_MAX) {
+            orch_json_error(rd->doc, item, rd->d, "'in' takes at most %d values", ORCH_ARG_SET_MAX);
+            return;
+        }
+        if (read_value(rd, item, &v))
+            a->set[a->n_set++] = v;
+    }
+}
+
 static void read_arg_value(const struct orch_rd *rd, const cJSON *node, void *base)
 {
     struct arg *a = base;
-    (void)read_value(rd, node, &a->value);
+    if (cJSON_IsArray(node))
+        read_arg_list(rd, node, a);
+    else
+        (void)read_value(rd, node, &a->value);
 }
 
 static void read_arg_mask(const struct orch_rd *rd, const cJSON *node, void *base)
@@ -186,12 +186,18 @@ static void read_arg_two(const struct orch_rd *rd, const cJSON *node, void *base
     a->has_two = read_value(rd, node, &a->value_two);
 }
 
-enum { OP_EQ, OP_NE, OP_MASKED, OP_OCI };
+/* Indices of op_names; from OP_OCI on the OCI spelling of those from OP_EQ on. */
+enum { OP_IN, OP_SUBSET, OP_EQ, OP_NE, OP_MASKED, OP_LT, OP_LE, OP_GT, OP_GE, OP_OCI };
 
 static const char *const op_names[] = {
-    "eq", "ne", "masked_eq", "SCMP_CMP_EQ", "SCMP_CMP_NE", "SCMP_CMP_MASKED_EQ", NULL};
-static const char *const op_later[] = {"lt",          "le",          "gt",          "ge",          "in",
-                                       "SCMP_CMP_LT", "SCMP_CMP_LE", "SCMP_CMP_GT", "SCMP_CMP_GE", NULL};
+    "in",          "subset_of",   "eq",          "ne",          "masked_eq",   "lt",
+    "le",          "gt",          "ge",          "SCMP_CMP_EQ", "SCMP_CMP_NE", "SCMP_CMP_MASKED_EQ",
+    "SCMP_CMP_LT", "SCMP_CMP_LE", "SCMP_CMP_GT", "SCMP_CMP_GE", NULL};
+
+/* A number or constant; of `in` a list of them. */
+static const struct orch_rd_shape values_shape = {.type = "array", .items = &orch_shape_value};
+static const struct orch_rd_shape *const value_or_list[] = {&orch_shape_value, &values_shape, NULL};
+static const struct orch_rd_shape arg_value_shape = {.any_of = value_or_list};
 
 static const struct orch_rd_field arg_fields[] = {
     {.key = "index",
@@ -200,15 +206,14 @@ static const struct orch_rd_field arg_fields[] = {
      .min = 0,
      .max = 5,
      .required = true},
-    {.key = "op",
-     .kind = ORCH_RD_ENUM,
-     .off = offsetof(struct arg, op),
-     .names = op_names,
-     .later = op_later,
-     .required = true},
-    {.key = "value", .kind = ORCH_RD_CALL, .call = read_arg_value, .required = true},
-    {.key = "mask", .kind = ORCH_RD_CALL, .call = read_arg_mask},
-    {.key = "valueTwo", .kind = ORCH_RD_CALL, .call = read_arg_two},
+    {.key = "op", .kind = ORCH_RD_ENUM, .off = offsetof(struct arg, op), .names = op_names, .required = true},
+    {.key = "value",
+     .kind = ORCH_RD_CALL,
+     .call = read_arg_value,
+     .required = true,
+     .shape = &arg_value_shape},
+    {.key = "mask", .kind = ORCH_RD_CALL, .call = read_arg_mask, .shape = &orch_shape_value},
+    {.key = "valueTwo", .kind = ORCH_RD_CALL, .call = read_arg_two, .shape = &orch_shape_value},
     {.key = "reason", .kind = ORCH_RD_NONE},
     {0},
 };
@@ -218,7 +223,12 @@ static const struct orch_rd_field arg_fields[] = {
 static void settle_mask(const struct orch_rd *rd, struct arg *a)
 {
     bool oci = a->op >= OP_OCI;
-    bool masked = a->op % 3 == OP_MASKED;
+    a->op = oci ? a->op - OP_OCI + OP_EQ : a->op;
+    bool masked = a->op == OP_MASKED;
+    if (a->is_list != (a->op == OP_IN))
+        orch_json_error(rd->doc, orch_rd_get(a->node, "value"), rd->d,
+                        a->is_list ? "a list of values is only for the operator in"
+                                   : "the operator in takes a list of values");
     if (a->has_mask && (oci || !masked))
         orch_json_error(rd->doc, orch_rd_get(a->node, "mask"), rd->d,
                         "'mask' is only for the operator masked_eq");
@@ -233,7 +243,6 @@ static void settle_mask(const struct orch_rd *rd, struct arg *a)
     }
     if (!masked)
         a->mask = UINT64_MAX;
-    a->op %= 3;
 }
 
 static bool index_repeated(const struct orch_rd *rd, const struct rule *rule, const struct arg *a)
@@ -269,6 +278,9 @@ static void read_args(const struct orch_rd *rd, const cJSON *node, void *base)
     }
 }
 
+static const struct orch_rd_shape arg_shape = {.type = "object", .fields = arg_fields};
+static const struct orch_rd_shape args_shape = {.type = "array", .items = &arg_shape};
+
 /*
  * The width of the argument, which all calls of the rule must share: the kernel drops the upper half of a
  * 32-bit argument, so a comparison that looked at it could be evaded (CVE-2019-10063).
@@ -289,120 +301,115 @@ static bool shared_width(const struct orch_rd *rd, const struct rule *rule, cons
     return true;
 }
 
-/* A sign-extended constant (AT_FDCWD) is cut to the width; any other bit outside could never compare equal.
- */
+/* A sign-extended constant (AT_FDCWD) is cut to the width. */
+static uint64_t cut_sign(uint64_t value, uint64_t width)
+{
+    return width != UINT64_MAX && value >= 0xffffffff80000000ull ? value & width : value;
+}
+
+static int compare_values(const void *a, const void *b)
+{
+    const uint64_t *x = a, *y = b;
+    return *x < *y ? -1 : *x > *y;
+}
+
+/* Values beyond the width, and a value that is there twice: false with a diagnostic. */
+static bool settle_set(const struct orch_rd *rd, const struct arg *a, uint64_t width, struct orch_arg_cond *c)
+{
+    for (size_t i = 0; i < a->n_set; i++) {
+        uint64_t v = cut_sign(a->set[i], width);
+        if ((v & ~width) != 0)
+            return false;
+        for (size_t k = 0; k < c->n_set; k++) {
+            if (c->set[k] != v)
+                continue;
+            const cJSON *list = orch_rd_get(a->node, "value");
+            unsigned line, col;
+            orch_json_pos(rd->doc, cJSON_GetArrayItem(list, (int)k), &line, &col);
+            orch_json_error(rd->doc, cJSON_GetArrayItem(list, (int)i), rd->d,
+                            "the value is in the list already, at line %u, column %u", line, col);
+        }
+        c->set[c->n_set++] = v;
+    }
+    qsort(c->set, c->n_set, sizeof(c->set[0]), compare_values);
+    return true;
+}
+
+/* A condition in the form of the effective profile; false if it holds for no value, or for every one. */
+static bool settle_op(const struct orch_rd *rd, const struct arg *a, uint64_t width, struct orch_arg_cond *c)
+{
+    static const enum orch_arg_op ops[] = {[OP_IN] = ORCH_OP_IN,
+                                           [OP_SUBSET] = ORCH_OP_MASKED_EQ,
+                                           [OP_EQ] = ORCH_OP_EQ,
+                                           [OP_NE] = ORCH_OP_NE,
+                                           [OP_MASKED] = ORCH_OP_MASKED_EQ,
+                                           [OP_LT] = ORCH_OP_LT,
+                                           [OP_LE] = ORCH_OP_LE,
+                                           [OP_GT] = ORCH_OP_GT,
+                                           [OP_GE] = ORCH_OP_GE};
+    bool subset = a->op == OP_SUBSET;
+    c->op = ops[a->op];
+    c->value = cut_sign(a->value, width);
+    c->mask = a->mask & width;
+    if (subset && (c->value & ~width) == 0) { /* no bit outside the value: those bits are all 0 */
+        c->mask = width & ~c->value;
+        c->value = 0;
+    }
+    if (a->op == OP_IN)
+        return settle_set(rd, a, width, c);
+    if (a->op == OP_LT || a->op == OP_GE)
+        return c->value > 0 && (c->value & ~width) == 0;
+    if (a->op == OP_LE || a->op == OP_GT)
+        return c->value < width;
+    if (a->op == OP_EQ && width != UINT64_MAX)
+        c->op = ORCH_OP_MASKED_EQ;
+    return (c->value & ~c->mask) == 0 && c->mask != 0;
+}
+
 static void settle_arg(const struct orch_rd *rd, struct rule *rule, const struct arg *a)
 {
-    uint64_t width = UINT64_MAX, value = a->value;
+    uint64_t width = UINT64_MAX;
     if (!shared_width(rd, rule, a, &width))
         return;
-    if (width != UINT64_MAX && value >= 0xffffffff80000000ull)
-        value &= width;
-    uint64_t mask = a->mask & width;
-    if ((value & ~mask) != 0 || mask == 0) {
+    struct orch_arg_cond *c = &rule->r.args[rule->r.n_args++];
+    c->index = (unsigned)a->index;
+    if (!settle_op(rd, a, width, c))
         orch_json_error(rd->doc, a->node, rd->d, "the condition can never decide: argument %u has %d bits%s",
                         (unsigned)a->index, __builtin_popcountll(width),
                         a->op == OP_MASKED ? " and the mask cuts it" : "");
-        return;
-    }
-    struct orch_arg_cond *c = &rule->r.args[rule->r.n_args++];
-    c->index = (unsigned)a->index;
-    c->value = value;
-    c->mask = mask;
-    c->op = a->op == OP_NE ? ORCH_OP_NE : mask == UINT64_MAX ? ORCH_OP_EQ : ORCH_OP_MASKED_EQ;
+    else if (a->op >= OP_LT && rule->n_args > 1)
+        orch_json_error(rd->doc, a->node, rd->d,
+                        "a range (lt, le, gt, ge) must be the only condition of its rule");
 }
 
 /* --- the rule as a whole --- */
 
 static const struct orch_rd_field rule_fields[] = {
-    {.key = "syscalls", .kind = ORCH_RD_CALL, .call = read_names},
-    {.key = "names", .kind = ORCH_RD_CALL, .call = read_names},
-    {.key = "action", .kind = ORCH_RD_CALL, .call = read_action, .required = true},
-    {.key = "errno", .kind = ORCH_RD_CALL, .call = read_rule_errno},
-    {.key = "errnoRet", .kind = ORCH_RD_CALL, .call = read_rule_errno},
-    {.key = "args", .kind = ORCH_RD_CALL, .call = read_args},
+    {.key = "syscalls", .kind = ORCH_RD_CALL, .call = read_names, .shape = &orch_shape_strings},
+    {.key = "names", .kind = ORCH_RD_CALL, .call = read_names, .shape = &orch_shape_strings},
+    {.key = "action",
+     .kind = ORCH_RD_CALL,
+     .call = read_action,
+     .required = true,
+     .shape = &orch_shape_string},
+    {.key = "errno", .kind = ORCH_RD_CALL, .call = read_rule_errno, .shape = &orch_shape_value},
+    {.key = "errnoRet", .kind = ORCH_RD_CALL, .call = read_rule_errno, .shape = &orch_shape_value},
+    {.key = "args", .kind = ORCH_RD_CALL, .call = read_args, .shape = &args_shape},
     {.key = "reason", .kind = ORCH_RD_NONE},
     {0},
 };
 
+static const struct orch_rd_shape rule_shape = {.type = "object", .fields = rule_fields};
+static const struct orch_rd_shape rules_shape = {.type = "array", .items = &rule_shape};
+
 static void check_spelling(const struct orch_rd *rd, const cJSON *node, const struct rule *rule)
 {
-    bool ours = orch_rd_get(node, "syscalls") != NULL, oci = orch_rd_get(node, "names") != NULL;
-    if (!ours && !oci)
+    if (orch_rd_get(node, "syscalls") == NULL && orch_rd_get(node, "names") == NULL)
         orch_json_error(rd->doc, node, rd->d, "missing key 'syscalls'");
-    if (ours && oci)
-        orch_json_error(rd->doc, node, rd->d,
-                        "'syscalls' and 'names' are the same key in two spellings: give one");
-    if (orch_rd_get(node, "errno") != NULL && orch_rd_get(node, "errnoRet") != NULL)
-        orch_json_error(rd->doc, node, rd->d,
-                        "'errno' and 'errnoRet' are the same key in two spellings: give one");
+    orch_prof_two_spellings(rd, node, "syscalls", "names");
+    orch_prof_two_spellings(rd, node, "errno", "errnoRet");
     if (rule->has_errno && rule->r.action != ORCH_RULE_ERRNO)
         orch_json_error(rd->doc, node, rd->d, "an errno is only for the action errno");
-}
-
-static void check_calls(const struct orch_rd *rd, const cJSON *node, const struct rule *rule)
-{
-    for (size_t i = 0; i < rule->names.n; i++) {
-        const char *name = rule->names.v[i];
-        if (rule->r.action == ORCH_RULE_ALLOW && is_escape(name))
-            orch_json_error(rd->doc, node, rd->d,
-                            "allowing '%s' (a member of @escape) is not in this version", name);
-        if (rule->n_args > 0 && in_list(never_judged, name))
-            orch_json_error(rd->doc, node, rd->d, "a rule on the arguments of '%s' is not in this version",
-                            name);
-    }
-}
-
-/*
- * Calls whose registers decide what they reach (the last rows of @escape, libraries.md 1.5). A rule with
- * conditions overrides that judgement, so an allow rule must name one value, and not one that leads out.
- */
-struct judged {
-    const char *syscall;
-    unsigned index;
-    bool except; /* values are the ones refused; otherwise the only ones permitted */
-    uint32_t values[8];
-    size_t n;
-};
-
-static const struct judged judged[] = {
-    {"ioctl", 1, true, {TIOCSTI, 0x541c /* TIOCLINUX */, TIOCSETD}, 3},
-    {"prctl",
-     0,
-     true,
-     {PR_SET_PTRACER, PR_SET_MM, PR_CAP_AMBIENT, PR_SET_TSC, PR_SET_SECUREBITS, PR_SET_SECCOMP,
-      PR_SET_DUMPABLE},
-     7},
-    {"socket", 0, false, {AF_UNIX, AF_INET, AF_INET6}, 3},
-    {"socketpair", 0, false, {AF_UNIX}, 1},
-    {"personality", 0, false, {0, UINT32_MAX}, 2},
-    {"seccomp", 0, false, {2 /* SECCOMP_GET_ACTION_AVAIL */, 3 /* SECCOMP_GET_NOTIF_SIZES */}, 2},
-};
-
-static bool judged_value_ok(const struct judged *j, const struct orch_syscall_rule *r)
-{
-    const struct orch_arg_cond *c = NULL;
-    for (size_t i = 0; i < r->n_args; i++)
-        if (r->args[i].index == j->index && r->args[i].op == ORCH_OP_MASKED_EQ &&
-            r->args[i].mask == UINT32_MAX)
-            c = &r->args[i];
-    bool found = false;
-    for (size_t i = 0; c != NULL && i < j->n; i++)
-        found = found || c->value == j->values[i];
-    return c != NULL && found != j->except;
-}
-
-static void check_judged(const struct orch_rd *rd, const cJSON *node, const struct rule *rule)
-{
-    if (rule->r.action != ORCH_RULE_ALLOW || rule->r.n_args == 0)
-        return;
-    for (size_t i = 0; i < ORCH_NELEM(judged); i++)
-        if (orch_strv_has(&rule->names, judged[i].syscall) && !judged_value_ok(&judged[i], &rule->r))
-            orch_json_error(rd->doc, node, rd->d,
-                            "allowing '%s' by anything but 'eq' on argument %u with a harmless value "
-                            "(@escape) is not in this "
-                            "version",
-                            judged[i].syscall, judged[i].index);
 }
 
 static void read_rule(const struct orch_rd *rd, const cJSON *node, struct orch_profile *p)
@@ -411,11 +418,11 @@ static void read_rule(const struct orch_rd *rd, const cJSON *node, struct orch_p
     size_t before = rd->d->n;
     if (orch_rd_object(rd, node, rule_fields, &rule)) {
         check_spelling(rd, node, &rule);
-        check_calls(rd, node, &rule);
+        orch_prof_check_calls(rd, node, &rule.r, rule.n_args > 0);
         for (size_t i = 0; i < rule.n_args && rd->d->n == before; i++)
             settle_arg(rd, &rule, &rule.args[i]);
         if (rd->d->n == before)
-            check_judged(rd, node, &rule);
+            orch_prof_check_judged(rd, node, &rule.r);
     }
     orch_strv_fini(&rule.names);
     if (rd->d->n != before) {
@@ -425,6 +432,7 @@ static void read_rule(const struct orch_rd *rd, const cJSON *node, struct orch_p
     if (rule.r.action != ORCH_RULE_ERRNO)
         rule.r.errnum = 0;
     rule.r.origin = orch_prof_origin(rd, node);
+    orch_json_pos(rd->doc, node, &rule.r.line, &rule.r.col);
     *orch_prof_add_rule(p) = rule.r;
 }
 
@@ -444,6 +452,33 @@ static void read_default(const struct orch_rd *rd, const cJSON *node, void *base
     (void)read_errno(rd, node, &p->sc_default_errno);
 }
 
+static void given_twice(const struct orch_rd *rd, const cJSON *list, const cJSON *item)
+{
+    const cJSON *first;
+    unsigned line = 0, col = 0;
+    cJSON_ArrayForEach(first, list)
+    {
+        if (cJSON_IsString(first) && strcmp(first->valuestring, item->valuestring) == 0)
+            break;
+    }
+    orch_json_pos(rd->doc, first, &line, &col);
+    orch_json_error(rd->doc, item, rd->d, "'%s' is given twice: it is at line %u, column %u already",
+                    item->valuestring, line, col);
+}
+
+/* Why the name cannot stand in "allow", or NULL. */
+static const char *not_allowable(const char *s)
+{
+    if (s[0] == '@')
+        return orch_syscall_group_allows(s, NULL) == 0 ? "every member is a way out of the sandbox (@escape)"
+                                                       : NULL;
+    if (orch_sc_never_allowed(orch_syscall_number(s)))
+        return "what it does is out of sight of filter and supervisor";
+    return orch_prof_is_escape(s)
+               ? "it is a way out of the sandbox (@escape); a rule with a \"reason\" can allow it"
+               : NULL;
+}
+
 static void read_allow(const struct orch_rd *rd, const cJSON *node, void *base)
 {
     struct orch_profile *p = base;
@@ -458,25 +493,56 @@ static void read_allow(const struct orch_rd *rd, const cJSON *node, void *base)
         bool parent = strcmp(s, ORCH_PROF_PARENT) == 0;
         if (!parent && !known_name(rd, item, s))
             continue;
-        if (!parent && is_escape(s))
-            orch_json_error(rd->doc, item, rd->d, "allowing '%s' (@escape) is not in this version", s);
+        const char *why = parent ? NULL : not_allowable(s);
+        if (why != NULL)
+            orch_json_error(rd->doc, item, rd->d, "'%s' cannot be allowed here: %s", s, why);
         else if (orch_strv_has(&p->sc_allow, s))
-            orch_json_error(rd->doc, item, rd->d, "'%s' is given twice", s);
+            given_twice(rd, node, item);
         else
             orch_strv_add(&p->sc_allow, s);
     }
 }
 
 static const struct orch_rd_field syscalls_fields[] = {
-    {.key = "default", .kind = ORCH_RD_CALL, .call = read_default},
-    {.key = "allow", .kind = ORCH_RD_CALL, .call = read_allow},
-    {.key = "rules", .kind = ORCH_RD_CALL, .call = read_rules},
+    {.key = "default", .kind = ORCH_RD_CALL, .call = read_default, .shape = &orch_shape_value},
+    {.key = "defaultErrnoRet", .kind = ORCH_RD_CALL, .call = read_default, .shape = &orch_shape_value},
+    {.key = "defaultAction",
+     .kind = ORCH_RD_CALL,
+     .call = orch_prof_oci_default,
+     .shape = &orch_shape_string},
+    {.key = "architectures",
+     .kind = ORCH_RD_CALL,
+     .call = orch_prof_oci_architectures,
+     .shape = &orch_shape_strings},
+    {.key = "flags", .kind = ORCH_RD_CALL, .call = orch_prof_oci_flags, .shape = &orch_shape_strings},
+    {.key = "listenerPath",
+     .kind = ORCH_RD_CALL,
+     .call = orch_prof_oci_listener,
+     .shape = &orch_shape_string},
+    {.key = "listenerMetadata",
+     .kind = ORCH_RD_CALL,
+     .call = orch_prof_oci_listener,
+     .shape = &orch_shape_string},
+    {.key = "allow", .kind = ORCH_RD_CALL, .call = read_allow, .shape = &orch_shape_strings},
+    {.key = "rules", .kind = ORCH_RD_CALL, .call = read_rules, .shape = &rules_shape},
+    {.key = "syscalls", .kind = ORCH_RD_CALL, .call = read_rules, .shape = &rules_shape},
     {.key = "reason", .kind = ORCH_RD_NONE},
     {0},
 };
 
+const struct orch_rd_shape orch_prof_syscalls_shape = {.type = "object", .fields = syscalls_fields};
+
 void orch_prof_read_syscalls(const struct orch_rd *rd, const cJSON *node, void *base)
 {
     struct orch_prof_doc *doc = base;
-    (void)orch_rd_object(rd, node, syscalls_fields, &doc->own);
+    size_t before = rd->d->n;
+    if (!orch_rd_object(rd, node, syscalls_fields, &doc->own))
+        return;
+    orch_prof_two_spellings(rd, node, "rules", "syscalls");
+    orch_prof_two_spellings(rd, node, "default", "defaultAction");
+    if (orch_rd_get(node, "defaultErrnoRet") != NULL && orch_rd_get(node, "defaultAction") == NULL)
+        orch_json_error(rd->doc, orch_rd_get(node, "defaultErrnoRet"), rd->d,
+                        "'defaultErrnoRet' belongs to 'defaultAction'; without it, say 'default'");
+    if (rd->d->n == before)
+        (void)orch_syscalls_check_rules(&doc->own, rd->d);
 }

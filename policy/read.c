@@ -38,11 +38,40 @@ const char *orch_rd_string(const struct orch_rd *rd, const cJSON *node)
     return NULL;
 }
 
+/* Nobody reads more errors than this; what is not read after them cannot pass, because they are there. */
+static bool enough(const struct orch_rd *rd, const cJSON *node)
+{
+    static const char text[] = "too many errors: the rest is not read";
+    if (rd->d->n < ORCH_RD_MAX_ERRORS)
+        return false;
+    for (size_t i = ORCH_RD_MAX_ERRORS; i < rd->d->n; i++)
+        if (strcmp(rd->d->v[i].msg, text) == 0)
+            return true;
+    orch_json_error(rd->doc, node, rd->d, "%s", text);
+    return true;
+}
+
+static bool few(const struct orch_rd *rd, const cJSON *node)
+{
+    if (cJSON_GetArraySize(node) <= ORCH_RD_MAX_ITEMS)
+        return !enough(rd, node);
+    orch_json_error(rd->doc, node, rd->d, "more than %d elements", ORCH_RD_MAX_ITEMS);
+    return false;
+}
+
 bool orch_rd_array(const struct orch_rd *rd, const cJSON *node)
 {
     if (cJSON_IsArray(node))
-        return true;
+        return few(rd, node);
     orch_json_error(rd->doc, node, rd->d, "expected a list, found %s", type_name(node));
+    return false;
+}
+
+bool orch_rd_map(const struct orch_rd *rd, const cJSON *node)
+{
+    if (cJSON_IsObject(node))
+        return few(rd, node);
+    orch_json_error(rd->doc, node, rd->d, "expected an object of names and values");
     return false;
 }
 
@@ -213,7 +242,9 @@ static void read_quantity(const struct orch_rd *rd, const cJSON *node, const str
     if (r == -EINVAL)
         orch_json_error(rd->doc, node, rd->d, "'%s' is not %s", node->valuestring, example);
     else if (r < 0 || v < f->min || v > f->max)
-        orch_json_error(rd->doc, node, rd->d, "'%s' is out of range", node->valuestring);
+        orch_json_error(rd->doc, node, rd->d, "'%s' is out of range: expected at least %llu%s%s",
+                        node->valuestring, (unsigned long long)f->min, time ? "ms" : "B",
+                        time ? " and at most 366 days" : " and less than 8 EiB");
     else
         *ret = v;
 }
@@ -283,6 +314,8 @@ bool orch_rd_object(const struct orch_rd *rd, const cJSON *node, const struct or
                     void *base)
 {
     const char *keys[ORCH_RD_MAX_FIELDS + 1] = {NULL};
+    if (enough(rd, node))
+        return false;
     for (size_t i = 0; i < ORCH_RD_MAX_FIELDS && fields[i].key != NULL; i++)
         keys[i] = fields[i].key;
     (void)orch_json_check_keys(rd->doc, node, keys, rd->d);

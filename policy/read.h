@@ -34,6 +34,26 @@ enum orch_rd_kind {
                     */
 };
 
+/* What JSON may stand at a place, for the schema. Without a type: one of any_of. */
+struct orch_rd_shape {
+    const char *type;                          /* "string", "integer", "object", "array", "null" */
+    const char *def;                           /* its name under $defs, where it may hold itself; else NULL */
+    const char *pattern;                       /* string */
+    const char *const *names;                  /* string: all there are */
+    const struct orch_rd_field *fields;        /* object */
+    const char *tag;                           /* object: the value of its key "type" */
+    const struct orch_rd_shape *items;         /* array; object without fields: of every value */
+    const struct orch_rd_shape *const *any_of; /* NULL-terminated */
+    uint64_t min, max;                         /* array: least number of elements; integer: range */
+};
+
+extern const struct orch_rd_shape orch_shape_string;  /* any */
+extern const struct orch_rd_shape orch_shape_strings; /* a list of them */
+extern const struct orch_rd_shape orch_shape_value;   /* a number, or a string for one */
+extern const struct orch_rd_shape orch_shape_command; /* a program and its arguments */
+#define ORCH_NAME_PATTERN "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+#define ORCH_NAME_PATTERN_PLAIN "^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
+
 struct orch_rd_field {
     const char *key;
     enum orch_rd_kind kind;
@@ -43,9 +63,14 @@ struct orch_rd_field {
     const char *const *later; /* ENUM: values of the design that this version refuses */
     void (*call)(const struct orch_rd *rd, const cJSON *node, void *base);
     bool required;
+    bool needed;                       /* in the schema required, too, but missed with words of its own */
+    const struct orch_rd_shape *shape; /* CALL: what call reads */
 };
 
 #define ORCH_RD_MAX_FIELDS 32
+#define ORCH_RD_MAX_ITEMS 1024 /* of one list: what is compared with each other stays cheap */
+#define ORCH_RD_MAX_ERRORS                                                                                   \
+    1000 /* of all documents; behind it nothing more is read, and one of them says so */
 
 /* Reads the object `node` by the table, ended by a field without key. False if it is not an object. */
 bool orch_rd_object(const struct orch_rd *rd, const cJSON *node, const struct orch_rd_field *fields,
@@ -60,8 +85,9 @@ const cJSON *orch_rd_get(const cJSON *object, const char *key);
 
 /* The string of the node, or NULL with a diagnostic. Borrowed. */
 const char *orch_rd_string(const struct orch_rd *rd, const cJSON *node);
-/* True if the node is an array; a diagnostic otherwise. */
+/* True if the node is an array (a map: an object) of at most ORCH_RD_MAX_ITEMS; a diagnostic otherwise. */
 bool orch_rd_array(const struct orch_rd *rd, const cJSON *node);
+bool orch_rd_map(const struct orch_rd *rd, const cJSON *node);
 bool orch_rd_bool(const struct orch_rd *rd, const cJSON *node, bool *ret);
 bool orch_rd_uint(const struct orch_rd *rd, const cJSON *node, uint64_t min, uint64_t max, uint64_t *ret);
 /* Index of the string in names; near names and `later` (may be NULL) as above. */

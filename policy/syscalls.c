@@ -161,10 +161,20 @@ struct compile {
         (c)->failed = true;                                                                                  \
     } while (0)
 
-static bool never_allowed(int nr)
+bool orch_sc_never_allowed(int nr)
 {
     return among(uring_calls, ORCH_NELEM(uring_calls), nr) ||
            among(fallback_calls, ORCH_NELEM(fallback_calls), nr);
+}
+
+bool orch_sc_is_start(int nr)
+{
+    return among(start_calls, ORCH_NELEM(start_calls), nr);
+}
+
+bool orch_sc_rule_names(const struct orch_syscall_rule *r, int nr)
+{
+    return among(r->nrs, r->n_nrs, nr);
 }
 
 static void allow_name(struct compile *c, const char *name)
@@ -172,181 +182,87 @@ static void allow_name(struct compile *c, const char *name)
     int nr = orch_syscall_number(name);
     if (nr < 0)
         REPORT(c, "unknown system call '%s'", name);
-    else if (never_allowed(nr))
+    else if (orch_sc_never_allowed(nr))
         REPORT(c, "system call '%s' cannot be allowed: what it does is out of sight of filter and supervisor",
                name);
     else
         c->allowed[nr] = true;
 }
 
+static bool member(const char *const *list, const char *name)
+{
+    for (size_t i = 0; list && list[i]; i++)
+        if (strcmp(list[i], name) == 0)
+            return true;
+    return false;
+}
+
+/* A group of @escape alone is a mistake that must be seen; of others, those members stay out of reach. */
+size_t orch_syscall_group_allows(const char *group, bool set[ORCH_SC_MAX])
+{
+    const char *const *escape = orch_syscall_group("@escape"), *const *m = orch_syscall_group(group);
+    size_t n = 0;
+    for (size_t i = 0; m && m[i]; i++) {
+        int nr = orch_syscall_number(m[i]);
+        if (nr < 0 || orch_sc_never_allowed(nr) || member(escape, m[i]))
+            continue;
+        n++;
+        if (set)
+            set[nr] = true;
+    }
+    return n;
+}
+
 static void allow_list(struct compile *c)
 {
     for (size_t i = 0; i < c->p->sc_allow.n; i++) {
         const char *name = c->p->sc_allow.v[i];
-        const char *const *group = orch_syscall_group(name);
-        if (name[0] == '@' && !group)
-            REPORT(c, "unknown system call group '%s'", name);
-        else if (!group)
+        if (name[0] != '@')
             allow_name(c, name);
-        for (size_t k = 0; group && group[k]; k++)
-            allow_name(c, group[k]);
+        else if (!orch_syscall_group(name))
+            REPORT(c, "unknown system call group '%s'", name);
+        else if (orch_syscall_group_allows(name, c->allowed) == 0)
+            REPORT(c, "group '%s' cannot be allowed: every member is a way out (@escape)", name);
     }
 }
 
-/* The bits of args[] that decide, and their wanted value (of EQ and MASKED_EQ; NE is their opposite). */
-static void cond_bits(int nr, const struct orch_arg_cond *a, uint64_t *ret_mask, uint64_t *ret_value)
+static bool permits(const struct orch_syscall_rule *r)
 {
-    uint64_t mask = orch_syscall_arg_mask(nr, a->index);
-    if (a->op == ORCH_OP_MASKED_EQ)
-        mask &= a->mask;
-    *ret_mask = mask;
-    *ret_value = a->value & mask;
-}
-
-static bool cond_holds(int nr, const struct orch_arg_cond *a, const uint64_t args[6])
-{
-    uint64_t mask, value;
-    cond_bits(nr, a, &mask, &value);
-    bool equal = (args[a->index] & mask) == value;
-    return a->op == ORCH_OP_NE ? !equal : equal;
-}
-
-/* True if a call can fulfil both the fast condition and the rule's condition. */
-static bool overlap(int nr, const struct orch_sc_fast *f, const struct orch_arg_cond *a)
-{
-    uint64_t mask, value;
-    cond_bits(nr, a, &mask, &value);
-    if (f->index != a->index)
-        return true;
-    if (a->op == ORCH_OP_NE) /* excluded only if the fast condition forces equality */
-        return (mask & ~f->mask) != 0 || (f->value & mask) != value;
-    uint64_t common = mask & f->mask;
-    return (f->value & common) == (value & common);
-}
-
-/* Drops every fast condition that a call matched by the rule could also fulfil: such calls must reach the
- * rules. */
-static void prune_fast(int nr, struct orch_sc_entry *e, const struct orch_syscall_rule *r)
-{
-    size_t kept = 0;
-    for (size_t i = 0; i < e->n_fast; i++) {
-        bool both = true;
-        for (size_t k = 0; k < r->n_args; k++)
-            both = both && overlap(nr, &e->fast[i], &r->args[k]);
-        if (!both)
-            e->fast[kept++] = e->fast[i];
-    }
-    e->n_fast = (uint8_t)kept;
-    e->always = false;
-}
-
-static bool check_args(struct compile *c, const struct orch_syscall_rule *r)
-{
-    bool ok = r->n_args <= ORCH_NELEM(r->args);
-    unsigned seen = 0;
-    for (size_t i = 0; ok && i < r->n_args; i++) {
-        const struct orch_arg_cond *a = &r->args[i];
-        ok = a->index < 6 && (seen & (1u << a->index)) == 0;
-        if (ok)
-            seen |= 1u << a->index;
-        if (ok && a->op == ORCH_OP_MASKED_EQ && (a->value & ~a->mask) != 0) {
-            REPORT(c, "rule %s: argument %u can never match: the value has bits outside the mask", r->origin,
-                   a->index);
-            return false;
-        }
-    }
-    if (!ok)
-        REPORT(c, "rule %s: arguments must be 0-5, each at most once", r->origin);
-    return ok;
-}
-
-static bool same_conditions(const struct orch_syscall_rule *a, const struct orch_syscall_rule *b)
-{
-    if (a->n_args != b->n_args)
-        return false;
-    for (size_t i = 0; i < a->n_args; i++) {
-        const struct orch_arg_cond *x = &a->args[i], *y = &b->args[i];
-        if (x->index != y->index || x->op != y->op || x->value != y->value)
-            return false;
-        if (x->op == ORCH_OP_MASKED_EQ && x->mask != y->mask)
-            return false;
-    }
-    return true;
-}
-
-static bool rule_names(const struct orch_syscall_rule *r, int nr)
-{
-    return among(r->nrs, r->n_nrs, nr);
-}
-
-/* The first earlier rule with the same conditions on nr, or NULL. */
-static const struct orch_syscall_rule *find_twin(const struct compile *c, size_t i, int nr)
-{
-    const struct orch_syscall_rule *r = &c->p->sc_rules[i];
-    for (size_t k = 0; k < i; k++)
-        if (rule_names(&c->p->sc_rules[k], nr) && same_conditions(&c->p->sc_rules[k], r))
-            return &c->p->sc_rules[k];
-    return NULL;
-}
-
-/* Checks rule i for one number; true if the rule has a meaning there. */
-static bool check_rule(struct compile *c, size_t i, int nr)
-{
-    const struct orch_syscall_rule *r = &c->p->sc_rules[i];
-    const char *name = orch_syscall_name(nr);
-    const struct orch_syscall_rule *twin = find_twin(c, i, nr);
-    if (!name)
-        REPORT(c, "rule %s: %d is not a system call", r->origin, nr);
-    else if (r->action != ORCH_RULE_ALLOW && (among(start_calls, ORCH_NELEM(start_calls), nr)))
-        REPORT(c, "rule %s: '%s' cannot be restricted: starting the agent needs it", r->origin, name);
-    else if (r->action != ORCH_RULE_ALLOW && r->n_args == 0 && nr == ORCH_NR_execve)
-        REPORT(c, "rule %s: 'execve' cannot be refused outright: starting the agent needs it", r->origin);
-    else if (r->action == ORCH_RULE_ALLOW && never_allowed(nr))
-        REPORT(c, "rule %s: '%s' cannot be allowed: what it does is out of sight", r->origin, name);
-    else if (r->action == ORCH_RULE_ERRNO && (r->errnum < 1 || r->errnum > 4095))
-        REPORT(c, "rule %s: errno must be 1-4095", r->origin);
-    else if (c->final[nr])
-        REPORT(c, "rule %s is never reached for '%s': %s decides it without conditions", r->origin, name,
-               c->final[nr]->origin);
-    else if (twin)
-        REPORT(c, "rule %s is never reached for '%s': %s has the same conditions", r->origin, name,
-               twin->origin);
-    else
-        return true;
-    return false;
-}
-
-static void scan_rules(struct compile *c)
-{
-    for (size_t i = 0; i < c->p->n_sc_rules; i++) {
-        const struct orch_syscall_rule *r = &c->p->sc_rules[i];
-        if (!check_args(c, r))
-            continue;
-        for (size_t k = 0; k < r->n_nrs; k++)
-            if (check_rule(c, i, r->nrs[k]) && r->n_args == 0)
-                c->final[r->nrs[k]] = r;
-    }
+    return r->action == ORCH_RULE_ALLOW || r->action == ORCH_RULE_LOG;
 }
 
 static void rule_entry(struct compile *c, int nr, struct orch_sc_entry *e)
 {
     const struct orch_syscall_rule *r = c->final[nr];
-    base_entry(c->s, nr, c->allowed[nr] || (r && r->action == ORCH_RULE_ALLOW), e);
-    if (!r || r->action == ORCH_RULE_ALLOW)
+    base_entry(c->s, nr, c->allowed[nr] || (r && permits(r)), e);
+    if (r && r->action == ORCH_RULE_LOG) { /* as allowed, but every call must be seen */
+        e->always = false;
+        e->n_fast = 0;
+    }
+    if (!r || permits(r))
         return;
     *e = (struct orch_sc_entry){.kind = ORCH_SC_KILL, .origin = r->origin};
     if (r->action == ORCH_RULE_ERRNO)
         set(e, ORCH_SC_REFUSE, r->errnum, r->origin);
 }
 
+/* clone must not be notified where it goes on (libraries.md 1.5), so its rules must fit into the filter. */
 static void apply_conditions(struct compile *c)
 {
     for (size_t i = 0; i < c->p->n_sc_rules; i++) {
         const struct orch_syscall_rule *r = &c->p->sc_rules[i];
         if (r->n_args == 0 || r->action == ORCH_RULE_ALLOW)
             continue;
-        for (size_t k = 0; k < r->n_nrs; k++)
-            prune_fast(r->nrs[k], &c->s->e[r->nrs[k]], r);
+        for (size_t k = 0; k < r->n_nrs; k++) {
+            if (orch_sc_carve(r->nrs[k], &c->s->e[r->nrs[k]], r) || r->nrs[k] != ORCH_NR_clone)
+                continue;
+            orch_sc_report(
+                c->d, r,
+                "rule %s: 'clone' can only be restricted by conditions on its flags that the filter "
+                "can decide alone",
+                r->origin);
+            c->failed = true;
+        }
     }
 }
 
@@ -360,24 +276,66 @@ int orch_syscalls_compile(const struct orch_profile *p, struct orch_syscalls *re
     c->s = ret;
     c->d = d;
     allow_list(c);
-    scan_rules(c);
-    bool failed = c->failed;
+    bool failed = !orch_sc_check_rules(p, c->final, d) || c->failed;
     for (int nr = 0; !failed && nr < ORCH_SC_MAX; nr++)
         rule_entry(c, nr, &ret->e[nr]);
     if (!failed)
         apply_conditions(c);
+    failed = failed || c->failed;
     free(c);
     return failed ? -EINVAL : 0;
 }
 
+int orch_syscalls_check(const struct orch_profile *p, struct orch_diags *d)
+{
+    struct orch_syscalls *s = orch_xcalloc(1, sizeof(*s));
+    int r = orch_syscalls_compile(p, s, d);
+    free(s);
+    return r;
+}
+
 /* ---- answer ---- */
+
+static bool in_set(const struct orch_arg_cond *c, uint64_t x)
+{
+    for (size_t i = 0; i < c->n_set; i++)
+        if (c->set[i] == x)
+            return true;
+    return false;
+}
+
+/* The meaning of a condition: on the bits that the kernel looks at, unsigned. */
+static bool cond_holds(int nr, const struct orch_arg_cond *c, const uint64_t args[6])
+{
+    uint64_t width = orch_syscall_arg_mask(nr, c->index);
+    uint64_t x = args[c->index] & width, v = c->value & width;
+    switch (c->op) {
+    case ORCH_OP_EQ:
+        return x == v;
+    case ORCH_OP_NE:
+        return x != v;
+    case ORCH_OP_MASKED_EQ:
+        return (x & c->mask) == v;
+    case ORCH_OP_IN:
+        return in_set(c, x);
+    case ORCH_OP_LT:
+        return x < v;
+    case ORCH_OP_LE:
+        return x <= v;
+    case ORCH_OP_GT:
+        return x > v;
+    case ORCH_OP_GE:
+        return x >= v;
+    }
+    return false;
+}
 
 static const struct orch_syscall_rule *match_rule(const struct orch_profile *p, int nr,
                                                   const uint64_t args[6])
 {
     for (size_t i = 0; i < p->n_sc_rules; i++) {
         const struct orch_syscall_rule *r = &p->sc_rules[i];
-        bool hit = rule_names(r, nr);
+        bool hit = orch_sc_rule_names(r, nr);
         for (size_t k = 0; hit && k < r->n_args; k++)
             hit = cond_holds(nr, &r->args[k], args);
         if (hit)
@@ -414,10 +372,11 @@ static void answer_entry(const struct orch_syscalls *s, int nr, const struct orc
 static void answer_rule(const struct orch_syscalls *s, int nr, const struct orch_syscall_rule *r,
                         const uint64_t args[6], struct orch_sc_answer *ret)
 {
-    if (r->action == ORCH_RULE_ALLOW) { /* as if the profile's list named it; paths are still judged */
+    if (permits(r)) { /* as if the profile's list named it; paths are still judged */
         struct orch_sc_entry e;
         base_entry(s, nr, true, &e);
         answer_entry(s, nr, &e, args, r->n_args > 0, ret);
+        ret->log = r->action == ORCH_RULE_LOG ? r->origin : NULL;
         return;
     }
     bool refused = r->action == ORCH_RULE_ERRNO;

@@ -34,7 +34,7 @@ struct orch_sc_fast {
         value; /* allow if (args[index] & mask) == value; several fasts of a call are alternatives */
 };
 
-#define ORCH_SC_MAX_FAST 24
+#define ORCH_SC_MAX_FAST 40 /* the complement of a 32-bit value or range has at most 33 */
 
 struct orch_sc_entry {
     enum orch_sc_kind kind;
@@ -57,10 +57,16 @@ struct orch_sc_answer {
     enum orch_sc_kind kind; /* ALLOW here means: reply CONTINUE, no record */
     int errnum;
     const char *origin;
+    const char *log; /* a log rule matched: unless the call is refused, it is put on record under this rule */
 };
 
 /* Fills the table. -EINVAL + diagnostics where the profile asks for what this version cannot do exactly. */
 int orch_syscalls_compile(const struct orch_profile *p, struct orch_syscalls *ret, struct orch_diags *d);
+
+/* The same checks without a result: what a profile that cannot be compiled reports when it is loaded. */
+int orch_syscalls_check(const struct orch_profile *p, struct orch_diags *d);
+/* The rules alone (also of a single document): see orch_sc_check_rules. */
+bool orch_syscalls_check_rules(const struct orch_profile *p, struct orch_diags *d);
 
 /*
  * Judges one notified call by its registers alone (exact, no memory read): profile rules first, then ioctl
@@ -89,9 +95,14 @@ void orch_filter_fini(struct orch_filter *f);
 int orch_syscall_number(const char *name);
 const char *orch_syscall_name(int nr);
 
-/* Groups: "@agent-base", "@network-client", "@escape". NULL-terminated member list (names), NULL if there is
- * no such group. */
+/* Groups: "@agent-base", "@network-client", "@escape", and those of systemd. NULL-terminated member list
+ * (names), NULL if there is no such group. */
 const char *const *orch_syscall_group(const char *name);
 extern const char *const orch_syscall_group_names[];
+/*
+ * What naming the group in "allow" permits: its members except those of @escape and those that are never
+ * allowed. Sets them in set (may be NULL) and returns how many there are.
+ */
+size_t orch_syscall_group_allows(const char *group, bool set[ORCH_SC_MAX]);
 
 #endif

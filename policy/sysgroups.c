@@ -4,6 +4,7 @@
 #include "policy/syscalls.h"
 #include "policy/sysgroups.h"
 #include "policy/sysgroups_list.h"
+#include "policy/sysgroups_systemd_list.h"
 
 struct call {
     const char *name;
@@ -94,14 +95,11 @@ struct group {
     const char *const *members;
 };
 
-static const struct group groups[] = {
-    {"@agent-base", "what libc, a shell, coreutils, git, compilers, make, perl, python, node and Go need",
-     agent_base},
-    {"@escape", "ways out of a sandbox; no built-in profile allows a member", escape},
-    {"@network-client", "sockets, and with them the families AF_INET and AF_INET6", network_client},
-};
+#define GROUP_ROW(name, about, members) {name, about, members},
+static const struct group groups[] = {ORCH_GROUP_LIST(GROUP_ROW)};
 
-const char *const orch_syscall_group_names[] = {"@agent-base", "@escape", "@network-client", NULL};
+#define GROUP_NAME(name, about, members) name,
+const char *const orch_syscall_group_names[] = {ORCH_GROUP_LIST(GROUP_NAME) NULL};
 
 static const struct group *find_group(const char *name)
 {

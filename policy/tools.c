@@ -1,6 +1,8 @@
 /* tools.c - the profile's list of tools, and the command, as one closure. */
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <time.h>
 #include "common/io.h"
 #include "policy/tools_internal.h"
 
@@ -8,7 +10,6 @@ struct job {
     struct orch_resolver r;
     const struct orch_profile *p;
     struct orch_diags *d;
-    struct orch_strv own_dirs; /* directories of tools given by path: first on PATH */
     bool failed;
 };
 
@@ -22,12 +23,15 @@ static void resolver_fini(struct orch_resolver *r)
     orch_strv_fini(&r->lib_dirs);
     orch_strv_fini(&r->search);
     orch_strv_fini(&r->used);
+    orch_strv_fini(&r->own_dirs);
+    orch_strv_fini(&r->faults);
+    orch_sights_fini(&r->sights);
+    *r = (struct orch_resolver){0};
 }
 
 static void job_fini(struct job *j)
 {
     resolver_fini(&j->r);
-    orch_strv_fini(&j->own_dirs);
 }
 
 static void add_search(struct orch_strv *search, const char *dir)
@@ -75,6 +79,17 @@ static void report(struct job *j, const struct orch_tool *t, const char *name, c
     j->failed = true;
 }
 
+/* A resolution that the host disturbed is neither used nor kept: what it lacks may be there. */
+static void report_host(struct job *j)
+{
+    if (!j->r.sights.host_errno)
+        return;
+    orch_diags_note_errno(j->d, j->r.sights.host_errno);
+    orch_diags_add(j->d, j->p->file ? j->p->file : "profile", 0, 0, "/tools", "tools cannot be looked at: %s",
+                   strerror(j->r.sights.host_errno));
+    j->failed = true;
+}
+
 static void drop_or_report(struct job *j, const struct orch_tool *t, const char *name, const char *msg)
 {
     if (t && t->optional)
@@ -89,8 +104,8 @@ static void add_own_dir(struct job *j, const char *path)
     size_t n = strlen(dir);
     if (n > 1)
         dir[n - 1] = '\0';
-    if (!orch_strv_has(&j->own_dirs, dir))
-        orch_strv_add(&j->own_dirs, dir);
+    if (!orch_strv_has(&j->r.own_dirs, dir))
+        orch_strv_add(&j->r.own_dirs, dir);
 }
 
 static void add_name(struct job *j, const char *name)
@@ -110,7 +125,7 @@ static char *find_by_name(struct job *j, const char *name, const char **ret_msg)
     if (!path)
         return NULL;
     *ret_msg = "is a script; give its \"path\"";
-    return orch_tools_is_script(path) == 1 ? NULL : ORCH_TAKE_PTR(path);
+    return orch_tools_is_script(&j->r, path) == 1 ? NULL : ORCH_TAKE_PTR(path);
 }
 
 static void resolve_tool(struct job *j, const struct orch_tool *t)
@@ -128,8 +143,12 @@ static void resolve_tool(struct job *j, const struct orch_tool *t)
         orch_diags_note_errno(j->d, err.errnum);
         return;
     }
+    ORCH_AUTO_FREE char *with = orch_xasprintf("with of tool %s", t->name);
+    for (size_t i = j->r.faults.n; i-- > 0;)
+        drop_or_report(j, t, t->optional ? j->r.faults.v[i] : t->name, j->r.faults.v[i]);
+    orch_strv_fini(&j->r.faults);
     for (size_t i = 0; i < t->with.n; i++)
-        if (orch_tools_add_extra(&j->r, t->with.v[i], why, &err) < 0 && !t->optional) {
+        if (orch_tools_add_extra(&j->r, t->with.v[i], with, &err) < 0 && !t->optional) {
             report(j, t, t->name, err.msg);
             orch_diags_note_errno(j->d, err.errnum);
         }
@@ -181,8 +200,8 @@ static char *resolve_command(struct job *j, const char *command)
 static void find_path_dirs(struct job *j)
 {
     struct orch_strv *dirs = &j->r.c.path_dirs;
-    for (size_t i = 0; i < j->own_dirs.n; i++)
-        add_search(dirs, j->own_dirs.v[i]);
+    for (size_t i = 0; i < j->r.own_dirs.n; i++)
+        add_search(dirs, j->r.own_dirs.v[i]);
     for (size_t i = 0; i < j->r.search.n; i++) {
         bool standard = i < 3 && j->p->tools_all;
         if (standard || orch_strv_has(&j->r.used, j->r.search.v[i]))
@@ -202,34 +221,115 @@ static int compare_strings(const void *a, const void *b)
     return strcmp(*x, *y);
 }
 
+static const struct orch_closure_entry *find_entry(const struct orch_closure *c, char *path)
+{
+    struct orch_closure_entry probe = {.path = path};
+    return c->n > 0 ? bsearch(&probe, c->v, c->n, sizeof(c->v[0]), compare_entries) : NULL;
+}
+
+/* Does a directory of the closure that path lies beneath give it already? copy is path, and is cut. */
+static bool beneath_dir(const struct orch_closure *c, char *copy)
+{
+    for (char *slash = strrchr(copy, '/'); slash && slash != copy; slash = strrchr(copy, '/')) {
+        *slash = '\0';
+        const struct orch_closure_entry *e = find_entry(c, copy);
+        if (e && e->kind == ORCH_CLOSURE_DIR)
+            return true;
+    }
+    return false;
+}
+
+/* One mount of a directory serves all that is beneath it. Links stay: they say why. */
+static void drop_covered(struct orch_closure *c)
+{
+    ORCH_AUTO_FREE bool *covered = orch_xcalloc(c->n + 1, sizeof(*covered));
+    size_t n = 0;
+    for (size_t i = 0; i < c->n; i++) {
+        ORCH_AUTO_FREE char *copy = orch_xstrdup(c->v[i].path);
+        covered[i] = c->v[i].kind != ORCH_CLOSURE_LINK && beneath_dir(c, copy);
+    }
+    for (size_t i = 0; i < c->n; i++) {
+        if (!covered[i]) {
+            c->v[n++] = c->v[i];
+            continue;
+        }
+        free(c->v[i].path);
+        free(c->v[i].why);
+    }
+    c->n = n;
+}
+
 static void finish(struct job *j, struct orch_closure *ret)
 {
     struct orch_closure *c = &j->r.c;
     find_path_dirs(j);
     if (c->n > 0)
         qsort(c->v, c->n, sizeof(c->v[0]), compare_entries);
+    drop_covered(c);
     if (c->names.n > 0)
         qsort(c->names.v, c->names.n, sizeof(c->names.v[0]), compare_strings);
     *ret = *c;
     *c = (struct orch_closure){0};
 }
 
-int orch_tools_resolve(const struct orch_profile *p, const char *command, struct orch_closure *ret,
-                       char **ret_command, struct orch_diags *d)
+/* The result is also this program's: another one may resolve otherwise. */
+static void look_at_self(struct orch_resolver *r)
+{
+    ORCH_AUTO_FREE char *self = orch_readlink(AT_FDCWD, "/proc/self/exe");
+    ORCH_AUTO_FREE char *real = self ? orch_sights_real(&r->sights, self, NULL) : NULL;
+    r->sights.blind = !real;
+}
+
+static void resolve_list(struct job *j)
+{
+    look_at_self(&j->r);
+    orch_tools_library_dirs(&j->r);
+    add_root_links(&j->r);
+    for (size_t i = 0; !j->p->tools_all && i < j->p->n_tools; i++)
+        resolve_tool(j, &j->p->tools[i]);
+    report_host(j);
+}
+
+static void resolve_kept_list(struct job *j, struct orch_closure_cache *cache)
+{
+    char key[ORCH_HEX_SIZE];
+    struct timespec now = {0};
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    orch_tools_cache_key(j->p, &j->r.search, key);
+    if (orch_tools_cache_get(cache, key, &j->r))
+        return;
+    resolver_fini(&j->r);
+    find_search(&j->r);
+    resolve_list(j);
+    if (!j->failed)
+        orch_tools_cache_put(cache, key, &j->r, (int64_t)now.tv_sec * 1000000000 + now.tv_nsec);
+}
+
+int orch_tools_resolve_cached(const struct orch_profile *p, const char *command,
+                              struct orch_closure_cache *cache, struct orch_closure *ret, char **ret_command,
+                              struct orch_diags *d)
 {
     ORCH_AUTO(job_fini) struct job j = {.p = p, .d = d};
     find_search(&j.r);
-    orch_tools_library_dirs(&j.r);
-    add_root_links(&j.r);
-    for (size_t i = 0; !p->tools_all && i < p->n_tools; i++)
-        resolve_tool(&j, &p->tools[i]);
+    if (cache)
+        resolve_kept_list(&j, cache);
+    else
+        resolve_list(&j);
     ORCH_AUTO_FREE char *path = command ? resolve_command(&j, command) : NULL;
+    if (!j.failed)
+        report_host(&j); /* met by the command */
     if (j.failed)
         return -EINVAL;
     finish(&j, ret);
     if (command)
         *ret_command = ORCH_TAKE_PTR(path);
     return 0;
+}
+
+int orch_tools_resolve(const struct orch_profile *p, const char *command, struct orch_closure *ret,
+                       char **ret_command, struct orch_diags *d)
+{
+    return orch_tools_resolve_cached(p, command, NULL, ret, ret_command, d);
 }
 
 void orch_closure_fini(struct orch_closure *c)
@@ -245,23 +345,11 @@ void orch_closure_fini(struct orch_closure *c)
     *c = (struct orch_closure){0};
 }
 
-static const struct orch_closure_entry *find_entry(const struct orch_closure *c, char *path)
-{
-    struct orch_closure_entry probe = {.path = path};
-    return c->n > 0 ? bsearch(&probe, c->v, c->n, sizeof(c->v[0]), compare_entries) : NULL;
-}
-
 bool orch_closure_executes(const struct orch_closure *c, const char *path)
 {
     ORCH_AUTO_FREE char *copy = orch_xstrdup(path);
     const struct orch_closure_entry *e = find_entry(c, copy);
     if (e && e->kind == ORCH_CLOSURE_PROGRAM)
         return true;
-    for (char *slash = strrchr(copy, '/'); slash && slash != copy; slash = strrchr(copy, '/')) {
-        *slash = '\0';
-        e = find_entry(c, copy);
-        if (e && e->kind == ORCH_CLOSURE_DIR)
-            return true;
-    }
-    return false;
+    return beneath_dir(c, copy);
 }

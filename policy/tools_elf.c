@@ -6,7 +6,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <glob.h>
 #include <string.h>
 #include <sys/stat.h>
 #include "common/io.h"
@@ -20,8 +19,9 @@
 
 static void add_dir(struct orch_resolver *r, const char *dir)
 {
-    struct stat st;
-    if (dir[0] == '/' && !orch_strv_has(&r->lib_dirs, dir) && stat(dir, &st) == 0 && S_ISDIR(st.st_mode))
+    mode_t mode;
+    if (dir[0] == '/' && !orch_strv_has(&r->lib_dirs, dir) && orch_sights_mode(&r->sights, dir, &mode) == 0 &&
+        S_ISDIR(mode))
         orch_strv_add(&r->lib_dirs, dir);
 }
 
@@ -39,18 +39,18 @@ static void conf_line(struct orch_resolver *r, char *line, unsigned depth)
     }
     line += 7 + strspn(line + 7, " \t");
     ORCH_AUTO_FREE char *pattern = line[0] == '/' ? orch_xstrdup(line) : orch_xasprintf("/etc/%s", line);
-    glob_t g;
-    if (glob(pattern, 0, NULL, &g) == 0) {
-        for (size_t i = 0; i < g.gl_pathc; i++)
-            read_conf(r, g.gl_pathv[i], depth + 1);
-        globfree(&g);
-    }
+    ORCH_AUTO(orch_strv_fini) struct orch_strv files = {0};
+    orch_sights_match(&r->sights, pattern, &files);
+    for (size_t i = 0; i < files.n; i++)
+        read_conf(r, files.v[i], depth + 1);
 }
 
 static void read_conf(struct orch_resolver *r, const char *path, unsigned depth)
 {
     ORCH_AUTO_BUF struct orch_buf text = {0};
-    if (depth > CONF_DEPTH || orch_read_file(AT_FDCWD, path, CONF_MAX, &text) < 0 || !text.data)
+    mode_t mode;
+    if (depth > CONF_DEPTH || orch_sights_mode(&r->sights, path, &mode) < 0 || !S_ISREG(mode) ||
+        orch_read_file(AT_FDCWD, path, CONF_MAX, &text) < 0 || !text.data)
         return;
     char *save = NULL;
     for (char *line = strtok_r(text.data, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
@@ -70,12 +70,17 @@ void orch_tools_library_dirs(struct orch_resolver *r)
 /* ---- search ---- */
 
 /* A regular ELF64 file for this machine; only the header is looked at. */
-static bool usable_library(const char *path)
+static bool usable_library(struct orch_resolver *r, const char *path)
 {
+    mode_t mode;
+    if (orch_sights_mode(&r->sights, path, &mode) < 0 || !S_ISREG(mode))
+        return false;
     static const unsigned char ident[] = {0x7f, 'E', 'L', 'F', 2 /* 64 bits */, 1 /* little endian */};
     ORCH_AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     unsigned char head[20];
     struct stat st;
+    if (fd < 0)
+        (void)orch_tools_note_errno(r, errno);
     if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
         return false;
     return pread(fd, head, sizeof(head), 0) == (ssize_t)sizeof(head) &&
@@ -117,13 +122,13 @@ static char *expand_path(const char *list, const char *real)
     return orch_buf_take(&out);
 }
 
-static char *search_list(const char *list, const char *name)
+static char *search_list(struct orch_resolver *r, const char *list, const char *name)
 {
     ORCH_AUTO_FREE char *copy = orch_xstrdup(list);
     char *save = NULL;
     for (char *dir = strtok_r(copy, ":", &save); dir; dir = strtok_r(NULL, ":", &save)) {
         ORCH_AUTO_FREE char *path = orch_xasprintf("%s/%s", dir, name);
-        if (usable_library(path))
+        if (usable_library(r, path))
             return ORCH_TAKE_PTR(path);
     }
     return NULL;
@@ -135,7 +140,7 @@ static char *search_defaults(struct orch_resolver *r, const char *name)
     struct orch_map_node *node = orch_map_put(&r->libraries, name, &added);
     for (size_t i = 0; added && !node->value && i < r->lib_dirs.n; i++) {
         ORCH_AUTO_FREE char *path = orch_xasprintf("%s/%s", r->lib_dirs.v[i], name);
-        if (usable_library(path))
+        if (usable_library(r, path))
             node->value = ORCH_TAKE_PTR(path);
     }
     return node->value ? orch_xstrdup(node->value) : NULL;
@@ -161,11 +166,11 @@ static char *find_library(struct orch_resolver *r, const struct object *o, const
 {
     if (strchr(name, '/')) {
         ORCH_AUTO_FREE char *path = expand_path(name, o->real);
-        return usable_library(path) ? ORCH_TAKE_PTR(path) : NULL;
+        return usable_library(r, path) ? ORCH_TAKE_PTR(path) : NULL;
     }
-    char *path = o->elf.runpath ? NULL : search_list(o->rpath, name);
+    char *path = o->elf.runpath ? NULL : search_list(r, o->rpath, name);
     if (!path)
-        path = search_list(o->runpath, name);
+        path = search_list(r, o->runpath, name);
     return path ? path : search_defaults(r, name);
 }
 
@@ -184,18 +189,19 @@ static void add_hwcaps(struct orch_resolver *r, const char *path, const char *wh
     static const char *const levels[] = {"x86-64-v2", "x86-64-v3", "x86-64-v4"};
     const char *name = orch_tools_basename(path);
     ORCH_AUTO_FREE char *dir = orch_xasprintf("%.*sglibc-hwcaps", (int)(name - path), path);
-    if (access(dir, F_OK) < 0)
+    mode_t mode;
+    if (orch_sights_mode(&r->sights, dir, &mode) < 0)
         return;
     for (size_t i = 0; i < ORCH_NELEM(levels); i++) {
         ORCH_AUTO_FREE char *better = orch_xasprintf("%s/%s/%s", dir, levels[i], name);
-        if (usable_library(better))
+        if (usable_library(r, better))
             (void)add_library(r, better, why, "", NULL);
     }
 }
 
 static int add_needed(struct orch_resolver *r, const struct object *o, struct orch_err *err)
 {
-    ORCH_AUTO_FREE char *why = orch_xasprintf("needed by %s", o->real);
+    ORCH_AUTO_FREE char *why = orch_xasprintf("library of %s", o->real);
     int result = 0;
     for (size_t i = 0; i < o->elf.needed.n; i++) {
         const char *name = o->elf.needed.v[i];
@@ -215,7 +221,7 @@ static int add_loader(struct orch_resolver *r, const struct object *o, struct or
 {
     if (!o->elf.interp)
         return 0;
-    ORCH_AUTO_FREE char *why = orch_xasprintf("loader of %s", o->real);
+    ORCH_AUTO_FREE char *why = orch_xasprintf("program interpreter of %s", o->real);
     ORCH_AUTO_FREE char *real = orch_tools_walk(r, o->elf.interp, why);
     if (!real)
         return orch_err_sys(err, errno, "%s needs the loader %s", o->real, o->elf.interp);
@@ -253,6 +259,7 @@ int orch_tools_add_elf(struct orch_resolver *r, const char *real, enum orch_clos
     struct orch_err own = {0};
     ORCH_AUTO(object_fini) struct object o = {.real = real};
     int result = load_object(real, inherited, &o, &own);
+    (void)orch_tools_note_errno(r, own.errnum);
     if (result == 0) {
         orch_tools_add(r, kind, real, why);
         result = add_loader(r, &o, &own);

@@ -64,3 +64,13 @@ int orch_parse_time(const char *s, uint64_t *ret_ms)
 {
     return parse_quantity(s, time_units, ORCH_NELEM(time_units), ret_ms);
 }
+
+void orch_unit_pattern(bool time, struct orch_buf *out)
+{
+    const struct unit *units = time ? time_units : size_units;
+    size_t n = time ? ORCH_NELEM(time_units) : ORCH_NELEM(size_units);
+    orch_buf_str(out, "^(0|[1-9][0-9]*)(");
+    for (size_t i = 0; i < n; i++)
+        orch_buf_printf(out, "%s%s", i > 0 ? "|" : "", units[i].name);
+    orch_buf_str(out, ")$");
+}

@@ -27,6 +27,7 @@ static void workflow_fini(struct orch_workflow *w)
     for (size_t i = 0; i < w->n_phases; i++)
         phase_fini(&w->phases[i]);
     free(w->phases);
+    orch_profile_free(w->ceiling);
     free(w->name);
     free(w->file);
     free(w->dir);
@@ -66,6 +67,16 @@ static void top_agent(const struct orch_rd *rd, const cJSON *node, void *base)
     r->agent = orch_wf_read_agent(rd, node);
 }
 
+/* Before the phases: their profiles are measured by it as they are loaded. */
+static void top_ceiling(const struct orch_rd *rd, const cJSON *node, void *base)
+{
+    struct orch_wf_read *r = base;
+    const char *ref = orch_rd_string(rd, node);
+    if (ref != NULL)
+        r->w.ceiling = orch_wf_profile(r->ctx, rd, node, ref);
+    r->ctx->ceiling = r->w.ceiling;
+}
+
 static void top_phases(const struct orch_rd *rd, const cJSON *node, void *base)
 {
     if (!orch_rd_array(rd, node))
@@ -96,8 +107,10 @@ static void home_from(const struct orch_rd *rd, const cJSON *node, void *base)
         r->w.home_from = orch_path_normalize("/", path);
 }
 
+static const struct orch_rd_shape from_shape = {.type = "string", .pattern = "^[^~]"};
+
 static const struct orch_rd_field home_fields[] = {
-    {.key = "from", .kind = ORCH_RD_CALL, .call = home_from},
+    {.key = "from", .kind = ORCH_RD_CALL, .call = home_from, .shape = &from_shape},
     {.key = "keep", .kind = ORCH_RD_BOOL, .off = offsetof(struct orch_wf_read, w.home_keep)},
     {.key = "reason", .kind = ORCH_RD_NONE},
     {0},
@@ -125,22 +138,38 @@ static void top_apply(const struct orch_rd *rd, const cJSON *node, void *base)
         orch_json_error(rd->doc, node, rd->d, "'allow' lifts a protection of apply: it needs a \"reason\"");
 }
 
+static const struct orch_rd_shape name_shape = {.type = "string", .pattern = ORCH_NAME_PATTERN};
+static const struct orch_rd_shape home_shape = {.type = "object", .fields = home_fields};
+static const struct orch_rd_shape apply_shape = {.type = "object", .fields = apply_fields};
+
 #define W(f) offsetof(struct orch_wf_read, f)
 static const struct orch_rd_field top_fields[] = {
     {.key = "$schema", .kind = ORCH_RD_NONE},
-    {.key = "schema", .kind = ORCH_RD_UINT, .off = W(schema), .min = 1, .max = 1},
-    {.key = "name", .kind = ORCH_RD_CALL, .call = top_name, .required = true},
-    {.key = "agent", .kind = ORCH_RD_CALL, .call = top_agent}, /* before phases: they copy it */
-    {.key = "home", .kind = ORCH_RD_CALL, .call = top_home},
-    {.key = "phases", .kind = ORCH_RD_CALL, .call = top_phases, .required = true},
+    {.key = "schema", .kind = ORCH_RD_UINT, .off = W(schema), .min = 1, .max = 1, .required = true},
+    {.key = "name", .kind = ORCH_RD_CALL, .call = top_name, .required = true, .shape = &name_shape},
+    {.key = "agent",
+     .kind = ORCH_RD_CALL,
+     .call = top_agent,
+     .shape = &orch_wf_agent_shape}, /* before phases: they copy it */
+    {.key = "home", .kind = ORCH_RD_CALL, .call = top_home, .shape = &home_shape},
+    {.key = "ceiling",
+     .kind = ORCH_RD_CALL,
+     .call = top_ceiling,
+     .shape = &orch_shape_string}, /* before phases, too */
+    {.key = "phases",
+     .kind = ORCH_RD_CALL,
+     .call = top_phases,
+     .required = true,
+     .shape = &orch_wf_phases_shape},
     {.key = "max_denials", .kind = ORCH_RD_UINT, .off = W(w.max_denials), .max = ORCH_UINT_MAX_JSON},
     {.key = "timeout", .kind = ORCH_RD_TIME, .off = W(w.timeout_ms), .min = 1, .max = ORCH_TIME_MAX_MS},
     {.key = "ignore_changes", .kind = ORCH_RD_GLOBS, .off = W(w.ignore_changes)},
-    {.key = "apply", .kind = ORCH_RD_CALL, .call = top_apply},
-    {.key = "ceiling", .kind = ORCH_RD_LATER},
+    {.key = "apply", .kind = ORCH_RD_CALL, .call = top_apply, .shape = &apply_shape},
     {.key = "reason", .kind = ORCH_RD_NONE},
     {0},
 };
+
+const struct orch_rd_shape orch_wf_shape = {.type = "object", .fields = top_fields};
 
 /* --- as a whole --- */
 
@@ -169,6 +198,8 @@ static void set_digest(struct orch_workflow *w)
     char hex[ORCH_HEX_SIZE];
     struct orch_sha256 *h = orch_sha256_new();
     add_text(h, w->text);
+    if (w->ceiling != NULL)
+        add_text(h, w->ceiling->digest);
     for (size_t i = 0; i < w->n_phases; i++) {
         add_text(h, w->phases[i].prompt);
         add_text(h, w->phases[i].profile != NULL ? w->phases[i].profile->digest : NULL);
@@ -262,6 +293,6 @@ int orch_workflow_load(const char *path, struct orch_workflow **ret, struct orch
     struct orch_wf_ctx ctx = {.inputs = orch_xcalloc(1, sizeof(*ctx.inputs)), .folder = folder, .dirfd = fd};
     int r = load_from(&ctx, path, dir, ret, d);
     orch_wf_inputs_free(ctx.inputs);
-    orch_strv_fini(&ctx.failed);
+    orch_wf_ctx_fini(&ctx);
     return r < 0 ? -EINVAL : 0;
 }

@@ -83,9 +83,10 @@ struct orch_phase {
 
 struct orch_workflow {
     char *name;
-    char *file, *dir; /* as given; its folder, absolute */
-    char *digest;     /* SHA-256 of workflow text, prompts and profile digests */
-    char *text;       /* exact document */
+    char *file, *dir;             /* as given; its folder, absolute */
+    char *digest;                 /* SHA-256 of workflow text, prompts and profile digests */
+    char *text;                   /* exact document */
+    struct orch_profile *ceiling; /* owned, or NULL: every profile of a phase or gate is within it */
     struct orch_phase *phases;
     size_t n_phases;
     uint64_t max_denials; /* default 1000 */

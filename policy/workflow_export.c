@@ -194,7 +194,7 @@ static int import_workflow(struct import *im, struct orch_workflow **ret)
     struct orch_wf_ctx ctx = {.inputs = im->inputs, .folder = h->dir, .dirfd = -1};
     int r = orch_wf_parse(&ctx, h->file, h->dir, text, strlen(text), ret, im->d);
     im->inputs = ctx.inputs; /* NULL if the workflow has them now */
-    orch_strv_fini(&ctx.failed);
+    orch_wf_ctx_fini(&ctx);
     return r < 0 ? -EINVAL : 0;
 }
 

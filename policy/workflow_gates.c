@@ -121,20 +121,23 @@ static void already_read(const struct orch_rd *rd, const cJSON *node, void *base
     (void)base;
 }
 
+static const struct orch_rd_shape gate_shape, class_shape, path_shape, sha256_shape, name_shape;
+static const struct orch_rd_shape type_shape = {.type = "string", .names = type_names};
+
 #define G(f) offsetof(struct gate_read, g.f)
 #define COMMON                                                                                               \
-    {.key = "type", .kind = ORCH_RD_CALL, .call = already_read},                                             \
-        {.key = "name", .kind = ORCH_RD_CALL, .call = already_read},                                         \
+    {.key = "type", .kind = ORCH_RD_CALL, .call = already_read, .needed = true, .shape = &type_shape},       \
+        {.key = "name", .kind = ORCH_RD_CALL, .call = already_read, .shape = &name_shape},                   \
     {                                                                                                        \
         .key = "reason", .kind = ORCH_RD_NONE                                                                \
     }
 
 static const struct orch_rd_field file_fields[] = {
     COMMON,
-    {.key = "path", .kind = ORCH_RD_CALL, .call = read_path, .required = true},
+    {.key = "path", .kind = ORCH_RD_CALL, .call = read_path, .required = true, .shape = &path_shape},
     {.key = "min_size", .kind = ORCH_RD_SIZE, .off = G(min_size), .max = INT64_MAX},
     {.key = "max_size", .kind = ORCH_RD_SIZE, .off = G(max_size), .max = INT64_MAX},
-    {.key = "sha256", .kind = ORCH_RD_CALL, .call = read_sha256},
+    {.key = "sha256", .kind = ORCH_RD_CALL, .call = read_sha256, .shape = &sha256_shape},
     {.key = "absent", .kind = ORCH_RD_BOOL, .off = G(absent)},
     {0},
 };
@@ -151,8 +154,8 @@ static const struct orch_rd_field changes_fields[] = {
 
 static const struct orch_rd_field command_fields[] = {
     COMMON,
-    {.key = "run", .kind = ORCH_RD_CALL, .call = read_run, .required = true},
-    {.key = "profile", .kind = ORCH_RD_CALL, .call = read_profile},
+    {.key = "run", .kind = ORCH_RD_CALL, .call = read_run, .required = true, .shape = &orch_shape_command},
+    {.key = "profile", .kind = ORCH_RD_CALL, .call = read_profile, .shape = &orch_shape_string},
     {.key = "timeout", .kind = ORCH_RD_TIME, .off = G(timeout_ms), .min = 1, .max = ORCH_TIME_MAX_MS},
     {.key = "expect", .kind = ORCH_RD_UINT, .off = offsetof(struct gate_read, expect), .max = 255},
     {.key = "exec", .kind = ORCH_RD_BOOL, .off = G(exec)},
@@ -165,7 +168,7 @@ static const struct orch_rd_field command_fields[] = {
 static const struct orch_rd_field denials_fields[] = {
     COMMON,
     {.key = "max", .kind = ORCH_RD_UINT, .off = G(max), .max = ORCH_UINT_MAX_JSON, .required = true},
-    {.key = "class", .kind = ORCH_RD_CALL, .call = read_class},
+    {.key = "class", .kind = ORCH_RD_CALL, .call = read_class, .shape = &class_shape},
     {0},
 };
 
@@ -178,9 +181,32 @@ static const struct orch_rd_field approval_fields[] = {
 
 static const struct orch_rd_field group_fields[] = {
     COMMON,
-    {.key = "gates", .kind = ORCH_RD_CALL, .call = read_children, .required = true},
+    {.key = "gates",
+     .kind = ORCH_RD_CALL,
+     .call = read_children,
+     .required = true,
+     .shape = &orch_wf_gates_shape},
     {0},
 };
+
+static const struct orch_rd_shape name_shape = {.type = "string", .pattern = ORCH_NAME_PATTERN};
+static const struct orch_rd_shape path_shape = {.type = "string", .pattern = "^[^/]"};
+static const struct orch_rd_shape sha256_shape = {.type = "string", .pattern = "^[0-9a-f]{64}$"};
+static const struct orch_rd_shape class_shape = {.type = "string", .names = class_names};
+
+/* One shape per type, in the order of the enum. */
+#define GATE(t, f)                                                                                           \
+    &(const struct orch_rd_shape)                                                                            \
+    {                                                                                                        \
+        .type = "object", .tag = (t), .fields = (f)                                                          \
+    }
+static const struct orch_rd_shape *const gate_any[] = {
+    GATE("file", file_fields),       GATE("changes", changes_fields),   GATE("command", command_fields),
+    GATE("denials", denials_fields), GATE("approval", approval_fields), GATE("all", group_fields),
+    GATE("any", group_fields),       GATE("not", group_fields),         NULL,
+};
+static const struct orch_rd_shape gate_shape = {.def = "gate", .any_of = gate_any};
+const struct orch_rd_shape orch_wf_gates_shape = {.type = "array", .items = &gate_shape};
 
 /* --- what the keys mean together --- */
 
@@ -286,6 +312,11 @@ static void read_gate(struct orch_wf_gates *all, const struct orch_rd *rd, const
     };
     const cJSON *type = orch_rd_get(node, "type");
     unsigned t = 0;
+    if (++all->total > ORCH_RD_MAX_ITEMS) {
+        if (all->total == ORCH_RD_MAX_ITEMS + 1)
+            orch_json_error(rd->doc, node, rd->d, "more than %d gates in a phase", ORCH_RD_MAX_ITEMS);
+        return;
+    }
     if (type == NULL) {
         orch_json_error(rd->doc, node, rd->d,
                         cJSON_IsObject(node) ? "missing key 'type'" : "a gate is an object");

@@ -4,6 +4,7 @@
 #include <string.h>
 #include "common/escape.h"
 #include "common/io.h"
+#include "policy/within.h"
 #include "policy/workflow_int.h"
 
 struct orch_strv *orch_wf_inputs_at(struct orch_wf_inputs *in, const char *key, bool create)
@@ -125,19 +126,68 @@ static struct orch_profile *load_profile(struct orch_wf_ctx *ctx, const struct o
     return p;
 }
 
+/* Nothing in a profile lifts the ceiling; where it goes beyond, the profile's own keys are named first. */
+static bool below_ceiling(const struct orch_wf_ctx *ctx, const struct orch_rd *rd, const cJSON *node,
+                          const char *ref, const struct orch_profile *p)
+{
+    size_t before = rd->d->n;
+    if (ctx->ceiling != NULL)
+        orch_profile_within(ctx->ceiling, p, ORCH_BOUND_CEILING, rd->d);
+    if (rd->d->n == before)
+        return true;
+    orch_json_error(rd->doc, node, rd->d, "profile '%s' goes beyond the workflow's ceiling", ref);
+    return false;
+}
+
+static struct orch_profile *find_loaded(const struct orch_wf_ctx *ctx, const char *ref)
+{
+    for (size_t i = 0; i < ctx->n_loaded; i++)
+        if (strcmp(ctx->loaded[i].ref, ref) == 0)
+            return orch_profile_hold(ctx->loaded[i].p);
+    return NULL;
+}
+
+/* Kept for the next phase that names it. Takes p if it is not NULL, gives the caller a share of its own. */
+static struct orch_profile *keep_loaded(struct orch_wf_ctx *ctx, const char *ref, struct orch_profile *p)
+{
+    if (p == NULL) {
+        orch_strv_add(&ctx->failed, ref);
+        return NULL;
+    }
+    ctx->loaded = orch_xreallocarray(ctx->loaded, ctx->n_loaded + 1, sizeof(*ctx->loaded));
+    ctx->loaded[ctx->n_loaded++] = (struct orch_wf_loaded){.ref = orch_xstrdup(ref), .p = p};
+    return orch_profile_hold(p);
+}
+
 struct orch_profile *orch_wf_profile(struct orch_wf_ctx *ctx, const struct orch_rd *rd, const cJSON *node,
                                      const char *ref)
 {
     if (orch_strv_has(&ctx->failed, ref))
         return NULL;
+    struct orch_profile *p = find_loaded(ctx, ref);
+    if (p != NULL)
+        return p;
     ORCH_AUTO_FREE char *key = orch_xasprintf("profile %s", ref);
     const struct orch_strv *kept = orch_wf_inputs_at(ctx->inputs, key, false);
-    struct orch_profile *p = NULL;
     if (kept != NULL)
         (void)orch_profile_from_sources(kept, ref, &p, rd->d);
     else if (usable_reference(rd, node, ref))
         p = load_profile(ctx, rd, node, ref, key);
-    if (p == NULL)
-        orch_strv_add(&ctx->failed, ref);
-    return p;
+    if (p != NULL && !below_ceiling(ctx, rd, node, ref, p)) {
+        orch_profile_free(p);
+        p = NULL;
+    }
+    return keep_loaded(ctx, ref, p);
+}
+
+void orch_wf_ctx_fini(struct orch_wf_ctx *ctx)
+{
+    for (size_t i = 0; i < ctx->n_loaded; i++) {
+        free(ctx->loaded[i].ref);
+        orch_profile_free(ctx->loaded[i].p);
+    }
+    free(ctx->loaded);
+    ctx->loaded = NULL;
+    ctx->n_loaded = 0;
+    orch_strv_fini(&ctx->failed);
 }

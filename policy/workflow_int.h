@@ -28,11 +28,20 @@ struct orch_wf_ctx {
     const char *folder;      /* the workflow's folder as given, for names in diagnostics */
     int dirfd;               /* the same, open; -1 on import: then nothing is read from files */
     struct orch_strv failed; /* references already reported as unusable */
+    struct orch_wf_loaded {
+        char *ref;
+        struct orch_profile *p;
+    } * loaded; /* profiles that are usable: composed, and within the ceiling, once */
+    size_t n_loaded;
+    const struct orch_profile *ceiling; /* borrowed, or NULL */
 };
 
 /* The list kept under the key; NULL if there is none and `create` is false. */
 struct orch_strv *orch_wf_inputs_at(struct orch_wf_inputs *in, const char *key, bool create);
 void orch_wf_inputs_free(struct orch_wf_inputs *in);
+
+/* Frees what the context came to hold, not the inputs. */
+void orch_wf_ctx_fini(struct orch_wf_ctx *ctx);
 
 /* Text of the prompt file or the profile that `node` names. NULL with a diagnostic (or an earlier one) at the
  * node. */
@@ -45,6 +54,7 @@ struct orch_wf_gates {
     struct orch_wf_ctx *ctx;
     struct orch_strv names;            /* used in this phase */
     unsigned count[ORCH_GATE_NOT + 1]; /* gates seen, by type */
+    unsigned total;                    /* at most ORCH_RD_MAX_ITEMS */
 };
 
 /* Reads the list `node` into *ret; what was read stays there also after an error. */
@@ -57,6 +67,9 @@ void orch_wf_gate_fini(struct orch_gate *g);
 
 /* Reads a list of non-empty strings, at least one of them. */
 void orch_wf_read_command(const struct orch_rd *rd, const cJSON *node, struct orch_strv *ret);
+
+extern const struct orch_rd_shape orch_wf_shape, orch_wf_agent_shape, orch_wf_phases_shape,
+    orch_wf_gates_shape;
 
 /* The document while it is read. */
 struct orch_wf_read {

@@ -64,10 +64,8 @@ static void read_agent_command(const struct orch_rd *rd, const cJSON *node, void
 static void read_agent_env(const struct orch_rd *rd, const cJSON *node, void *base)
 {
     struct orch_agent *a = base;
-    if (!cJSON_IsObject(node)) {
-        orch_json_error(rd->doc, node, rd->d, "expected an object of names and values");
+    if (!orch_rd_map(rd, node))
         return;
-    }
     const cJSON *item;
     cJSON_ArrayForEach(item, node)
     {
@@ -108,18 +106,27 @@ static void read_tty(const struct orch_rd *rd, const cJSON *node, void *base)
 
 static const char *const stdin_names[] = {"null", "prompt", NULL};
 
+static const struct orch_rd_shape env_shape = {.type = "object", .items = &orch_shape_string};
+static const struct orch_rd_shape tty_shape = {.type = "boolean"};
+
 static const struct orch_rd_field agent_fields[] = {
-    {.key = "command", .kind = ORCH_RD_CALL, .call = read_agent_command, .required = true},
-    {.key = "env", .kind = ORCH_RD_CALL, .call = read_agent_env},
-    {.key = "pass_env", .kind = ORCH_RD_CALL, .call = read_pass_env},
+    {.key = "command",
+     .kind = ORCH_RD_CALL,
+     .call = read_agent_command,
+     .required = true,
+     .shape = &orch_shape_command},
+    {.key = "env", .kind = ORCH_RD_CALL, .call = read_agent_env, .shape = &env_shape},
+    {.key = "pass_env", .kind = ORCH_RD_CALL, .call = read_pass_env, .shape = &orch_shape_strings},
     {.key = "stdin",
      .kind = ORCH_RD_ENUM,
      .off = offsetof(struct orch_agent, stdin_mode),
      .names = stdin_names},
-    {.key = "tty", .kind = ORCH_RD_CALL, .call = read_tty},
+    {.key = "tty", .kind = ORCH_RD_CALL, .call = read_tty, .shape = &tty_shape},
     {.key = "reason", .kind = ORCH_RD_NONE},
     {0},
 };
+
+const struct orch_rd_shape orch_wf_agent_shape = {.type = "object", .fields = agent_fields};
 
 struct orch_agent *orch_wf_read_agent(const struct orch_rd *rd, const cJSON *node)
 {
@@ -177,7 +184,7 @@ static void prompt_file(const struct orch_rd *rd, const cJSON *node, void *base)
 }
 
 static const struct orch_rd_field prompt_fields[] = {
-    {.key = "file", .kind = ORCH_RD_CALL, .call = prompt_file, .required = true},
+    {.key = "file", .kind = ORCH_RD_CALL, .call = prompt_file, .required = true, .shape = &orch_shape_string},
     {0},
 };
 
@@ -224,20 +231,23 @@ static void goto_times(const struct orch_rd *rd, const cJSON *node, void *base)
         r->p.goto_times = (unsigned)v;
 }
 
+static const struct orch_rd_shape times_shape = {.type = "integer", .min = 1, .max = 100};
+
 static const struct orch_rd_field goto_fields[] = {
-    {.key = "goto", .kind = ORCH_RD_CALL, .call = goto_name, .required = true},
-    {.key = "times", .kind = ORCH_RD_CALL, .call = goto_times},
+    {.key = "goto", .kind = ORCH_RD_CALL, .call = goto_name, .required = true, .shape = &orch_shape_string},
+    {.key = "times", .kind = ORCH_RD_CALL, .call = goto_times, .shape = &times_shape},
     {.key = "reason", .kind = ORCH_RD_NONE},
     {0},
 };
 
+static const char *const stop_names[] = {"stop", NULL};
+
 static void phase_on_fail(const struct orch_rd *rd, const cJSON *node, void *base)
 {
-    static const char *const names[] = {"stop", NULL};
     struct phase_read *r = base;
     unsigned v;
     if (cJSON_IsString(node)) {
-        (void)orch_rd_enum(rd, node, names, NULL, &v);
+        (void)orch_rd_enum(rd, node, stop_names, NULL, &v);
         return;
     }
     r->p.goto_times = 1;
@@ -254,22 +264,41 @@ static const char *const type_names[] = {"guided", "strict", "autonomous", NULL}
 static const char *const retry_names[] = {"keep", "reset", NULL};
 static const char *const timeout_names[] = {"fail", "judge", NULL};
 
+static const struct orch_rd_shape name_shape = {.type = "string", .pattern = ORCH_NAME_PATTERN_PLAIN};
+static const struct orch_rd_shape no_agent_shape = {.type = "null"};
+static const struct orch_rd_shape *const agent_any[] = {&orch_wf_agent_shape, &no_agent_shape, NULL};
+static const struct orch_rd_shape agent_shape = {.any_of = agent_any};
+static const struct orch_rd_shape prompt_file_shape = {.type = "object", .fields = prompt_fields};
+static const struct orch_rd_shape *const prompt_any[] = {&orch_shape_string, &prompt_file_shape, NULL};
+static const struct orch_rd_shape prompt_shape = {.any_of = prompt_any};
+static const struct orch_rd_shape stop_shape = {.type = "string", .names = stop_names};
+static const struct orch_rd_shape goto_shape = {.type = "object", .fields = goto_fields};
+static const struct orch_rd_shape *const on_fail_any[] = {&stop_shape, &goto_shape, NULL};
+static const struct orch_rd_shape on_fail_shape = {.any_of = on_fail_any};
+
 #define P(f) offsetof(struct phase_read, f)
 static const struct orch_rd_field phase_fields[] = {
-    {.key = "name", .kind = ORCH_RD_CALL, .call = phase_name, .required = true},
+    {.key = "name", .kind = ORCH_RD_CALL, .call = phase_name, .required = true, .shape = &name_shape},
     {.key = "type", .kind = ORCH_RD_ENUM, .off = P(p.type), .names = type_names},
-    {.key = "agent", .kind = ORCH_RD_CALL, .call = phase_agent},
-    {.key = "profile", .kind = ORCH_RD_CALL, .call = phase_profile},
-    {.key = "prompt", .kind = ORCH_RD_CALL, .call = phase_prompt},
+    {.key = "agent", .kind = ORCH_RD_CALL, .call = phase_agent, .shape = &agent_shape},
+    {.key = "profile", .kind = ORCH_RD_CALL, .call = phase_profile, .shape = &orch_shape_string},
+    {.key = "prompt", .kind = ORCH_RD_CALL, .call = phase_prompt, .shape = &prompt_shape},
     {.key = "attempts", .kind = ORCH_RD_UINT, .off = P(attempts), .min = 1, .max = 100},
     {.key = "on_retry", .kind = ORCH_RD_ENUM, .off = P(on_retry), .names = retry_names},
-    {.key = "on_fail", .kind = ORCH_RD_CALL, .call = phase_on_fail},
+    {.key = "on_fail", .kind = ORCH_RD_CALL, .call = phase_on_fail, .shape = &on_fail_shape},
     {.key = "on_timeout", .kind = ORCH_RD_ENUM, .off = P(on_timeout), .names = timeout_names},
     {.key = "timeout", .kind = ORCH_RD_TIME, .off = P(p.timeout_ms), .min = 1, .max = ORCH_TIME_MAX_MS},
-    {.key = "gates", .kind = ORCH_RD_CALL, .call = phase_gates},
+    {.key = "gates",
+     .kind = ORCH_RD_CALL,
+     .call = phase_gates,
+     .needed = true,
+     .shape = &orch_wf_gates_shape},
     {.key = "reason", .kind = ORCH_RD_NONE},
     {0},
 };
+
+static const struct orch_rd_shape phase_shape = {.type = "object", .fields = phase_fields};
+const struct orch_rd_shape orch_wf_phases_shape = {.type = "array", .items = &phase_shape, .min = 1};
 
 static void check_gates(const struct orch_rd *rd, struct phase_read *r)
 {

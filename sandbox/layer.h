@@ -91,7 +91,7 @@ int orch_layer_digest(const char *upper, char ret[ORCH_HEX_SIZE], struct orch_er
 int orch_layer_check(const char *upper, struct orch_err *err);
 /* Bytes and entries held by an upper directory (st_blocks * 512). Cheap walk, for the workspace limit. */
 int orch_layer_usage(const char *upper, uint64_t *ret_bytes, uint64_t *ret_entries);
-/* fsync of every file and directory beneath path (bounded by the layer's own content). */
+/* Makes every file and directory beneath path durable: a few by fsync, many by syncfs. */
 int orch_layer_sync(const char *path);
 
 /*

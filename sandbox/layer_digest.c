@@ -287,11 +287,23 @@ int orch_layer_usage(const char *upper, uint64_t *ret_bytes, uint64_t *ret_entri
     return 0;
 }
 
+/*
+ * A few entries are written one by one, so that what others have left to write on the same file system need
+ * not be waited for. Each is a transaction and a flush of the disk, so many are written at once, with all
+ * else.
+ */
+#define SYNC_EACH 16
+
+struct syncing {
+    size_t n;
+    bool all;
+};
+
+/* 1: the whole file system. */
 static int sync_entry(const struct orch_walk_entry *e, void *ctx, struct orch_err *err)
 {
+    struct syncing *s = ctx;
     ORCH_AUTO_FD int fd = -1;
-    const int *root = ctx;
-    int r;
 
     (void)err;
     if (S_ISREG(e->st->st_mode))
@@ -299,21 +311,24 @@ static int sync_entry(const struct orch_walk_entry *e, void *ctx, struct orch_er
     else if (S_ISDIR(e->st->st_mode))
         fd = orch_tree_open(e->dirfd, e->name, O_RDONLY | O_DIRECTORY);
     else
-        return 0;      /* durable with its directory */
-    if (fd == -EACCES) /* not readable for us, yet its bytes must be durable */
-        r = syncfs(*root);
-    else if (fd < 0)
-        return fd;
-    else
-        r = fsync(fd);
-    return r < 0 ? -errno : 0;
+        return 0; /* durable with its directory */
+    /* EACCES: not readable for us, yet its bytes must be durable. */
+    s->all = fd == -EACCES || ++s->n > SYNC_EACH;
+    if (s->all)
+        return 1;
+    return fd < 0 ? fd : fsync(fd) < 0 ? -errno : 0;
 }
 
 int orch_layer_sync(const char *path)
 {
     ORCH_AUTO_FD int fd = open_upper(path);
+    struct syncing s = {0};
+    int r;
 
     /* A directory shut by the agent is synced with its file system, not entered; the digest is what refuses
      * it. */
-    return fd < 0 ? fd : orch_walk(fd, ORCH_WALK_ROOT | ORCH_WALK_LIVE, sync_entry, &fd, NULL);
+    r = fd < 0 ? fd : orch_walk(fd, ORCH_WALK_ROOT | ORCH_WALK_LIVE, sync_entry, &s, NULL);
+    if (r == 1)
+        r = syncfs(fd) < 0 ? -errno : 0;
+    return r;
 }

@@ -31,14 +31,17 @@ int orch_tree_open(int root, const char *path, int flags);
 /* The same for a plain file: O_RDONLY, never blocks, -EINVAL unless it is regular. */
 int orch_tree_open_file(int dirfd, const char *path);
 
-/* Names of a directory with d_type, sorted bytewise. */
+/* Names of a directory with d_type. The bytes stay where the kernel wrote them, in blocks that the list owns.
+ */
 struct orch_names {
     struct orch_name {
-        char *s;
+        const char *s;
+        uint64_t ino; /* as the directory has it: a hint for an order, no identity */
         unsigned char type;
         size_t rank; /* for the caller */
     } * v;
     size_t n, cap;
+    struct orch_names_block *blocks;
 };
 
 int orch_names_read(int dirfd, size_t rank, struct orch_names *out); /* appends, unsorted */
@@ -74,8 +77,10 @@ typedef int (*orch_walk_fn)(const struct orch_walk_entry *e, void *ctx, struct o
 #define ORCH_WALK_ROOT 1u /* the root is an entry too */
 #define ORCH_WALK_OPEN 4u /* with LIVE: what cannot be read is an error all the same */
 #define ORCH_WALK_LIVE 2u /* what vanishes or cannot be read is skipped: the tree is in use */
+#define ORCH_WALK_ANY 8u  /* within a directory by inode number: quick on a disk, for callers that sort */
 /*
- * Calls fn for every entry of the tree, directory by directory, in an order that depends on the names alone.
+ * Calls fn for every entry of the tree, directory by directory, in an order that depends on the names alone
+ * (unless ORCH_WALK_ANY).
  * Does not descend into mounts. fn's non-zero result ends the walk and is returned (err then is fn's).
  */
 int orch_walk(int root, unsigned flags, orch_walk_fn fn, void *ctx, struct orch_err *err);

@@ -181,16 +181,12 @@ static int keep_newest(const struct orch_mdir *m, struct orch_names *names)
     int r = 0;
 
     for (size_t i = 0, next; i < n && r == 0; i = next) {
-        for (next = i + 1; next < n && strcmp(names->v[next].s, names->v[i].s) == 0; next++)
-            orch_free_ptrp(&names->v[next].s);
+        next = i + 1;
+        while (next < n && strcmp(names->v[next].s, names->v[i].s) == 0)
+            next++;
         r = settle_type(m, &names->v[i], &white);
-        if (r == 0 && !white) {
-            struct orch_name keep = names->v[i];
-            names->v[i].s = NULL;
-            names->v[kept++] = keep;
-        }
-        if (names->v[i].s && i >= kept)
-            orch_free_ptrp(&names->v[i].s);
+        if (r == 0 && !white)
+            names->v[kept++] = names->v[i];
     }
     if (r == 0)
         names->n = kept;

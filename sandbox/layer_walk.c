@@ -129,42 +129,61 @@ int orch_tree_open_file(int dirfd, const char *path)
     return S_ISREG(st.st_mode) ? ORCH_TAKE_FD(fd) : -EINVAL;
 }
 
-static void names_add(struct orch_names *out, const struct dirent *de, size_t rank)
-{
-    if (out->n == out->cap) {
-        out->cap = out->cap ? out->cap * 2 : 32;
-        out->v = orch_xreallocarray(out->v, out->cap, sizeof(*out->v));
-    }
-    out->v[out->n++] = (struct orch_name){orch_xstrdup(de->d_name), de->d_type, rank};
-}
+#define BLOCK_SIZE 32768
+#define ROOM_MIN 2048 /* for one entry at least; getdents refuses less */
+
+struct orch_names_block {
+    struct orch_names_block *next;
+    size_t used;
+    char data[BLOCK_SIZE] __attribute__((aligned(8))); /* of struct dirent64, as getdents64(2) writes them */
+};
 
 static bool is_dots(const char *s)
 {
     return s[0] == '.' && (s[1] == '\0' || (s[1] == '.' && s[2] == '\0'));
 }
 
+static void names_add(struct orch_names *out, const struct dirent64 *de, size_t rank)
+{
+    if (is_dots(de->d_name))
+        return;
+    if (out->n == out->cap) {
+        out->cap = out->cap ? out->cap * 2 : 32;
+        out->v = orch_xreallocarray(out->v, out->cap, sizeof(*out->v));
+    }
+    out->v[out->n++] = (struct orch_name){de->d_name, de->d_ino, de->d_type, rank};
+}
+
+static struct orch_names_block *block_with_room(struct orch_names *out)
+{
+    struct orch_names_block *b = out->blocks;
+
+    if (b && sizeof(b->data) - b->used >= ROOM_MIN)
+        return b;
+    b = orch_xmalloc(sizeof(*b));
+    b->used = 0;
+    b->next = out->blocks;
+    out->blocks = b;
+    return b;
+}
+
 int orch_names_read(int dirfd, size_t rank, struct orch_names *out)
 {
-    int fd = open_below(dirfd, ".", O_RDONLY | O_DIRECTORY);
-    struct dirent *de;
-    DIR *d;
-    int r;
+    ORCH_AUTO_FD int fd = open_below(dirfd, ".", O_RDONLY | O_DIRECTORY);
 
     if (fd < 0)
         return fd;
-    d = fdopendir(fd);
-    if (!d) {
-        r = -errno;
-        (void)close(fd);
-        return r;
+    for (;;) {
+        struct orch_names_block *b = block_with_room(out);
+        char *p = b->data + b->used, *end;
+        ssize_t n = getdents64(fd, p, sizeof(b->data) - b->used);
+
+        if (n <= 0)
+            return n < 0 ? -errno : 0;
+        b->used += (size_t)n;
+        for (end = p + n; p < end; p += ((const struct dirent64 *)(const void *)p)->d_reclen)
+            names_add(out, (const struct dirent64 *)(const void *)p, rank);
     }
-    while (errno = 0, (de = readdir(d))) {
-        if (!is_dots(de->d_name))
-            names_add(out, de, rank);
-    }
-    r = -errno;
-    (void)closedir(d);
-    return r;
 }
 
 static int cmp_names(const void *a, const void *b)
@@ -181,10 +200,27 @@ void orch_names_sort(struct orch_names *names)
         qsort(names->v, names->n, sizeof(*names->v), cmp_names);
 }
 
+static int cmp_inodes(const void *a, const void *b)
+{
+    const struct orch_name *x = a, *y = b;
+
+    return (x->ino > y->ino) - (x->ino < y->ino);
+}
+
+static void names_sort_by_inode(struct orch_names *names)
+{
+    if (names->n)
+        qsort(names->v, names->n, sizeof(*names->v), cmp_inodes);
+}
+
 void orch_names_fini(struct orch_names *names)
 {
-    for (size_t i = 0; i < names->n; i++)
-        free(names->v[i].s);
+    struct orch_names_block *next;
+
+    for (; names->blocks; names->blocks = next) {
+        next = names->blocks->next;
+        free(names->blocks);
+    }
     free(names->v);
     *names = (struct orch_names){0};
 }
@@ -301,7 +337,10 @@ static int walk_dir(struct walk *w, size_t node, struct orch_buf *path, struct o
     r = fd < 0 ? fd : orch_names_read(fd, 0, &names);
     if (r < 0)
         return tolerable(w, r) ? 0 : orch_layer_fail(err, r, "cannot read directory", path->data);
-    orch_names_sort(&names);
+    if (w->flags & ORCH_WALK_ANY)
+        names_sort_by_inode(&names);
+    else
+        orch_names_sort(&names);
     for (size_t i = 0; i < names.n && r == 0; i++)
         r = walk_name(w, fd, node, path, names.v[i].s, err);
     return r;

@@ -32,6 +32,7 @@ struct judged {
     int errnum;       /* > 0: refuse with it; 0: continue */
     bool denial;      /* put it on record */
     bool kills;       /* and end the process */
+    const char *log;  /* rule by which the call is put on record also when it goes on */
     bool host_lookup; /* a denial only if the path exists on the host, looked up after the reply */
     struct orch_denial d;
     struct orch_buf text, text2; /* as given by the task */
@@ -185,17 +186,9 @@ static bool judge_existing(struct judged *j, const struct orch_path *p, enum orc
 /* The seal check lets only certain kinds through; saying so at once spares the agent a lost attempt. */
 static bool judge_kind(struct judged *j, const struct orch_path *p, char kind)
 {
-    const struct orch_place *place = orch_plan_place(j->n->plan, p->path);
-    unsigned create = j->n->plan->profile->create;
-    bool ok;
-
-    if (!place || (place->kind != ORCH_PLACE_WORKSPACE && place->kind != ORCH_PLACE_WSRULE))
+    if (orch_plan_may_be(j->n->plan, p->path, kind))
         return false;
-    ok = (kind == 'f' && (create & ORCH_CREATE_FILE)) || (kind == 'd' && (create & ORCH_CREATE_DIRECTORY)) ||
-         (kind == 'l' && (create & ORCH_CREATE_SYMLINK));
-    if (ok)
-        return false;
-    deny(j, ORCH_CLASS_FILESYSTEM, EACCES, "profile#/create");
+    deny(j, ORCH_CLASS_FILESYSTEM, EACCES, ORCH_RULE_CREATE);
     j->d.path = p->path;
     j->d.access = "create";
     return true;
@@ -286,6 +279,38 @@ static void judge_one_path(struct judged *j)
                                             : j->call->creates);
 }
 
+/* Which file system of the view a path is on, as far as its place tells; 0 = not known. */
+static int file_system(const struct judged *j, const struct orch_path *p)
+{
+    const struct orch_place *place = p->path ? orch_plan_place(j->n->plan, p->path) : NULL;
+
+    switch (place ? place->kind : ORCH_PLACE_SCRATCH) {
+    case ORCH_PLACE_WORKSPACE:
+    case ORCH_PLACE_WSRULE:
+        return 1;
+    case ORCH_PLACE_HOME:
+        return 2;
+    case ORCH_PLACE_TMP:
+        return 3;
+    case ORCH_PLACE_HOST:
+        return 4;
+    default:
+        return 0;
+    }
+}
+
+/*
+ * A hard link would be written through, so it asks to write what it names. Across file systems there is none:
+ * EXDEV by the kernel, the answer that `git clone` and `cp -l` go on from, and then reading is all that is
+ * asked.
+ */
+static enum orch_request asked_of_linked(const struct judged *j)
+{
+    int from = file_system(j, &j->path), to = file_system(j, &j->path2);
+
+    return from && to && from != to ? ORCH_REQ_LOOK : ORCH_REQ_WRITE;
+}
+
 static void judge_two_paths(struct judged *j)
 {
     const struct orch_call *c = j->call;
@@ -298,7 +323,7 @@ static void judge_two_paths(struct judged *j)
         !resolve(j, c->dirfd2, j->text2.data, true, &j->path2))
         return;
     j->d.path2 = j->path2.path;
-    if (judge_existing(j, &j->path, rename ? ORCH_REQ_DELETE : ORCH_REQ_WRITE))
+    if (judge_existing(j, &j->path, rename ? ORCH_REQ_DELETE : asked_of_linked(j)))
         return;
     if (!j->path.exists || judge_protected_beneath(j, &j->path))
         return;
@@ -344,31 +369,18 @@ static void judge_exec(struct judged *j)
         report_exec(j);
 }
 
-static bool is_loopback(const struct sockaddr_storage *a)
-{
-    const struct sockaddr_in *in = (const void *)a;
-    const struct sockaddr_in6 *in6 = (const void *)a;
-
-    if (a->ss_family == AF_INET)
-        return (ntohl(in->sin_addr.s_addr) >> 24) == 127 || in->sin_addr.s_addr == 0;
-    return IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr) || IN6_IS_ADDR_UNSPECIFIED(&in6->sin6_addr) ||
-           (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr) && in6->sin6_addr.s6_addr[12] == 127);
-}
-
 static void judge_inet(struct judged *j, const struct sockaddr_storage *a)
 {
-    const struct sockaddr_in *in = (const void *)a;
-    const struct sockaddr_in6 *in6 = (const void *)a;
-    char host[INET6_ADDRSTRLEN] = "";
-    bool v4 = a->ss_family == AF_INET;
+    struct orch_decision dec;
+    int errnum;
 
-    if (j->call->kind == ORCH_CALL_BIND ||
-        (j->n->plan->profile->network == ORCH_NET_LOOPBACK && is_loopback(a)))
+    if (j->call->kind == ORCH_CALL_BIND)
         return;
-    (void)inet_ntop(a->ss_family, v4 ? (const void *)&in->sin_addr : &in6->sin6_addr, host, sizeof(host));
-    (void)snprintf(j->address, sizeof(j->address), v4 ? "%s:%u" : "[%s]:%u", host,
-                   ntohs(v4 ? in->sin_port : in6->sin6_port));
-    deny(j, ORCH_CLASS_NETWORK, ENETUNREACH, "profile#/network"); /* what the empty namespace gives */
+    errnum = orch_plan_decide_inet(j->n->plan, a, &dec);
+    if (errnum == 0)
+        return;
+    orch_inet_text(a, j->address, sizeof(j->address));
+    deny(j, ORCH_CLASS_NETWORK, errnum, dec.rule);
     j->d.path = j->address;
     j->d.access = "connect";
 }
@@ -462,6 +474,7 @@ static void judge(struct judged *j)
     struct orch_sc_answer a;
 
     orch_syscalls_answer(&j->n->plan->syscalls, &j->req->data, &a);
+    j->log = a.log;
     switch (a.kind) {
     case ORCH_SC_ALLOW:
         return;
@@ -490,6 +503,18 @@ static void judge(struct judged *j)
     deny(j, ORCH_CLASS_SYSCALL, EPERM, "sandbox#/calls");
 }
 
+/* A call that a log rule lets go on: a record, no denial, so it counts for no budget. */
+static void judge_logged(struct judged *j)
+{
+    if (!j->log || j->denial || j->errnum != 0)
+        return;
+    j->denial = true;
+    j->d.class = ORCH_CLASS_SYSCALL;
+    j->d.action = ORCH_ACTION_LOG;
+    j->d.rule = j->log;
+    j->d.quiet = true;
+}
+
 static void reply(struct judged *j)
 {
     struct seccomp_notif_resp *resp = j->n->resp;
@@ -515,9 +540,13 @@ static bool exists_on_host(const char *path)
 
 static enum orch_next record(struct judged *j, char *exe, char *comm, pid_t tgid)
 {
+    uint64_t args[6];
+
     if (!j->denial || (j->host_lookup && !exists_on_host(j->d.path)) || !j->n->hooks->on_denial)
         return ORCH_GO_ON;
     j->d.nr = j->req->data.nr;
+    memcpy(args, j->req->data.args, sizeof(args));
+    j->d.args = args;
     j->d.syscall = j->req->data.arch == 0xc000003e ? orch_syscall_name(j->d.nr) : NULL;
     j->d.pid = tgid;
     j->d.exe = exe;
@@ -536,6 +565,7 @@ enum orch_next orch_notify_serve(struct orch_notify *n)
     if (ioctl(n->listener, SECCOMP_IOCTL_NOTIF_RECV, n->req) < 0)
         return ORCH_GO_ON; /* the task died or was interrupted meanwhile */
     judge(&j);
+    judge_logged(&j);
     if (j.denial) {
         tgid = orch_task_tgid((pid_t)n->req->pid);
         exe = orch_task_exe((pid_t)n->req->pid);

@@ -47,16 +47,19 @@ enum orch_denial_class {
 };
 const char *orch_denial_class_name(enum orch_denial_class c);
 
+#define ORCH_ACTION_LOG "log" /* such a record is quiet, and an event of its own in the audit log */
+
 struct orch_denial { /* everything borrowed for the time of the call */
     enum orch_denial_class class;
     int nr; /* system call number, -1 for control */
     const char *syscall;
+    const uint64_t *args; /* the six registers of the call, NULL for control */
     const char *path,
         *path2;         /* as the sandbox sees them, bytes; NULL if none. For network: the address as text */
     const char *access; /* "read" "write" "create" "delete" "exec" "connect" "look", or NULL */
     pid_t pid;          /* process as the host sees it; 0 unknown */
     const char *exe, *comm; /* may be NULL */
-    const char *action;     /* "errno" or "kill" */
+    const char *action; /* "errno" or "kill"; or ORCH_ACTION_LOG: no denial, a call that is to be on record */
     int errnum;
     const char *rule;
     const char *detail; /* "foreign ABI", "unreadable", decoded argument; NULL if none */

@@ -149,40 +149,58 @@ static int prepare_overlay(struct orch_start *s, const struct orch_overlay *o, s
     return r;
 }
 
-/* Could a user without any rights walk to path and read it? */
-static bool reachable_by_all(const char *path)
+static bool passable_by_all(char *dir)
 {
-    ORCH_AUTO_FREE char *copy = orch_xstrdup(path);
     struct stat st;
 
-    for (size_t i = 1; copy[i]; i++) {
-        if (copy[i] != '/')
+    for (size_t i = 1;; i++) {
+        char c = dir[i];
+
+        if (c != '/' && c != '\0')
             continue;
-        copy[i] = '\0';
-        if (stat(copy, &st) < 0 || !(st.st_mode & S_IXOTH))
+        dir[i] = '\0';
+        if (stat(dir, &st) < 0 || !(st.st_mode & S_IXOTH))
             return false;
-        copy[i] = '/';
+        dir[i] = c;
+        if (c == '\0')
+            return true;
+    }
+}
+
+/* Could a user without any rights walk to path and read it? Paths come sorted, so the directory of the one
+ * before is mostly the same: *seen is that, if it is passable. */
+static bool reachable_by_all(const char *path, char **seen)
+{
+    const char *slash = strrchr(path, '/');
+    ORCH_AUTO_FREE char *dir = orch_xstrndup(path, slash == path ? 1 : (size_t)(slash - path));
+    struct stat st;
+
+    if (!*seen || strcmp(*seen, dir) != 0) {
+        if (!passable_by_all(dir))
+            return false;
+        free(*seen);
+        *seen = ORCH_TAKE_PTR(dir);
     }
     return stat(path, &st) == 0 && (st.st_mode & S_IROTH);
 }
 
-static int detach_unreachable(struct orch_start *s, const char *path, struct orch_tree *t,
+static int detach_unreachable(struct orch_start *s, const char *path, char **seen, struct orch_tree *t,
                               struct orch_err *err)
 {
     *t = (struct orch_tree){.path = path, .fd = -1};
-    if (!s->as_root || reachable_by_all(path))
+    if (!s->as_root || reachable_by_all(path, seen))
         return 0;
     return detach(t, err);
 }
 
-static int prepare_place(struct orch_start *s, size_t i, struct orch_err *err)
+static int prepare_place(struct orch_start *s, size_t i, char **seen, struct orch_err *err)
 {
     const struct orch_place *place = &s->plan->places[i];
 
     if (place->kind != ORCH_PLACE_HOST || place->access == ORCH_ACCESS_NONE)
         return 0;
     if (!place->own || !s->as_root)
-        return detach_unreachable(s, place->path, &s->binds[i], err);
+        return detach_unreachable(s, place->path, seen, &s->binds[i], err);
     s->binds[i] = (struct orch_tree){.path = place->path, .fd = -1};
     return detach_idmapped(&s->binds[i], s->plan, err);
 }
@@ -190,6 +208,7 @@ static int prepare_place(struct orch_start *s, size_t i, struct orch_err *err)
 static int prepare_binds(struct orch_start *s, struct orch_err *err)
 {
     const struct orch_plan *p = s->plan;
+    ORCH_AUTO_FREE char *seen = NULL;
     int r = 0;
 
     s->binds = orch_xcalloc(p->n_places ? p->n_places : 1, sizeof(*s->binds));
@@ -199,10 +218,10 @@ static int prepare_binds(struct orch_start *s, struct orch_err *err)
     for (size_t i = 0; i < p->closure.n; i++)
         s->closure_binds[i].fd = -1;
     for (size_t i = 0; r == 0 && i < p->n_places; i++)
-        r = prepare_place(s, i, err);
+        r = prepare_place(s, i, &seen, err);
     for (size_t i = 0; r == 0 && i < p->closure.n; i++)
         if (p->closure.v[i].kind != ORCH_CLOSURE_LINK)
-            r = detach_unreachable(s, p->closure.v[i].path, &s->closure_binds[i], err);
+            r = detach_unreachable(s, p->closure.v[i].path, &seen, &s->closure_binds[i], err);
     return r;
 }
 

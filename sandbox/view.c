@@ -129,7 +129,9 @@ static int open_source(const struct orch_tree *t, const char *path)
     return fd < 0 ? -errno : fd;
 }
 
-static int bind_path(int root, const struct orch_tree *t, const char *path, bool directory, uint64_t attrs)
+/* name: where it goes, beneath base. */
+static int bind_named(int base, const char *name, const struct orch_tree *t, const char *path, bool directory,
+                      uint64_t attrs)
 {
     ORCH_AUTO_FD int tree = open_source(t, path);
     int r;
@@ -137,7 +139,39 @@ static int bind_path(int root, const struct orch_tree *t, const char *path, bool
     if (tree < 0)
         return tree;
     r = orch_view_set_attr(tree, attrs, AT_RECURSIVE);
-    return r < 0 ? r : orch_view_attach(tree, root, path, !directory);
+    return r < 0 ? r : orch_view_attach(tree, base, name, !directory);
+}
+
+static int bind_path(int root, const struct orch_tree *t, const char *path, bool directory, uint64_t attrs)
+{
+    return bind_named(root, path, t, path, directory, attrs);
+}
+
+/* A directory of the view that many paths in a row lie in: walked to once. */
+struct parent {
+    char *path;
+    int fd;
+};
+
+static void parent_fini(struct parent *p)
+{
+    free(p->path);
+    orch_close_fdp(&p->fd);
+}
+
+static int enter_parent(int root, const char *path, struct parent *p)
+{
+    ORCH_AUTO_FREE char *dir = orch_path_normalize(path, "..");
+
+    if (p->path && strcmp(p->path, dir) == 0)
+        return 0;
+    parent_fini(p);
+    p->path = NULL;
+    p->fd = orch_view_target(root, dir, false);
+    if (p->fd < 0)
+        return p->fd;
+    p->path = ORCH_TAKE_PTR(dir);
+    return 0;
 }
 
 /* Executable mounts are only those of the closure, unless the profile says "tools": "*" (kernel notes,
@@ -175,6 +209,12 @@ static int show_host(struct orch_start *s, int root, size_t i, struct orch_fail 
     return r < 0 ? orch_fail_set(f, ORCH_STEP_BIND, -r, place->path) : 0;
 }
 
+/*
+ * An empty file that covers others. It keeps its name, else the kernel attaches it nowhere and paths through
+ * it read as deleted; nobody finds it, because /proc is mounted over its directory later.
+ */
+#define HIDDEN_FILE "/proc/.hidden"
+
 /* A host rule of access none beneath a shown directory is covered by an empty, unreadable mount. */
 static int hide_path(int root, const struct orch_place *place)
 {
@@ -183,13 +223,12 @@ static int hide_path(int root, const struct orch_place *place)
 
     if (place->directory)
         return orch_view_tmpfs(root, place->path, 4096, 1, "0", BASE_ATTRS | MOUNT_ATTR_NOEXEC);
-    source = orch_view_target(root, "/.hidden", true);
+    source = orch_view_target(root, HIDDEN_FILE, true);
     if (source < 0)
         return source;
     tree = orch_sys_open_tree(source, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
     if (tree < 0)
         return -errno;
-    (void)unlinkat(root, ".hidden", 0); /* the mount keeps it; nobody finds it by name */
     r = orch_view_set_attr(tree, BASE_ATTRS | MOUNT_ATTR_NOEXEC, 0);
     return r < 0 ? r : orch_view_attach(tree, root, place->path, true);
 }
@@ -234,8 +273,9 @@ static int attach_place(struct orch_start *s, int root, size_t i, struct orch_fa
 static int attach_closure(struct orch_start *s, int root, struct orch_fail *f)
 {
     const struct orch_closure *c = &s->plan->closure;
+    ORCH_AUTO(parent_fini) struct parent in = {.fd = -1};
 
-    for (size_t i = 0; i < c->n; i++) {
+    for (size_t i = 0; i < c->n; i++) { /* sorted by path */
         const struct orch_closure_entry *e = &c->v[i];
         bool directory = e->kind == ORCH_CLOSURE_DIR || e->kind == ORCH_CLOSURE_DATA_DIR;
         uint64_t attrs = BASE_ATTRS;
@@ -250,9 +290,35 @@ static int attach_closure(struct orch_start *s, int root, struct orch_fail *f)
                 continue;
             directory = stat(e->path, &st) == 0 && S_ISDIR(st.st_mode);
         }
-        r = bind_path(root, &s->closure_binds[i], e->path, directory, attrs);
+        r = enter_parent(root, e->path, &in);
+        if (r == 0)
+            r = bind_named(in.fd, strrchr(e->path, '/'), &s->closure_binds[i], e->path, directory, attrs);
         if (r < 0)
             return orch_fail_set(f, ORCH_STEP_BIND, -r, e->path);
+    }
+    return 0;
+}
+
+/*
+ * A rule of none at or beneath what a tool brings: the closure's mount lies over it, so it is hidden once
+ * more, else a race could read what only notification refuses. What a narrower rule shows in it stays hidden
+ * too.
+ */
+static int hide_in_closure(const struct orch_plan *plan, int root, struct orch_fail *f)
+{
+    for (size_t i = 0; i < plan->n_places; i++) {
+        const struct orch_place *place = &plan->places[i];
+        bool covered = false;
+        int r;
+
+        if (place->kind != ORCH_PLACE_HOST || place->access != ORCH_ACCESS_NONE)
+            continue;
+        for (size_t k = 0; k < plan->closure.n && !covered; k++)
+            covered = plan->closure.v[k].kind != ORCH_CLOSURE_LINK &&
+                      orch_path_beneath(place->path, plan->closure.v[k].path);
+        r = covered && exists_in_view(root, place->path) ? hide_path(root, place) : 0;
+        if (r < 0)
+            return orch_fail_set(f, ORCH_STEP_BIND, -r, place->path);
     }
     return 0;
 }
@@ -342,7 +408,8 @@ int orch_view_build(struct orch_start *s, struct orch_fail *f)
 
     if (root < 0)
         return -1;
-    if (build_places(s, root, f) < 0 || attach_closure(s, root, f) < 0)
+    if (build_places(s, root, f) < 0 || attach_closure(s, root, f) < 0 ||
+        hide_in_closure(s->plan, root, f) < 0)
         return -1;
     if (orch_view_workspace_rules(s, root, f) < 0 || orch_view_own_places(s, root, f) < 0)
         return -1;

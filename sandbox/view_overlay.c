@@ -44,7 +44,10 @@ static int stage_all(const struct orch_overlay_trees *o, int stage, struct orch_
     char name[24];
     int r;
 
-    orch_buf_str(options, "userxattr,lowerdir=");
+    /* No index, whatever the kernel's default: a layer may still be mounted in a view that is being taken
+     * down, which with an index is EBUSY.
+     */
+    orch_buf_str(options, "userxattr,index=off,lowerdir=");
     for (size_t i = 0; i < o->n_lowers; i++) {
         (void)snprintf(name, sizeof(name), "%zu", i);
         r = stage_tree(&o->lowers[i], stage, name);
@@ -56,7 +59,10 @@ static int stage_all(const struct orch_overlay_trees *o, int stage, struct orch_
         r = stage_tree(&o->layer, stage, "u");
         if (r < 0)
             return orch_fail_set(f, ORCH_STEP_OVERLAY, -r, o->layer.path);
-        orch_buf_str(options, ",upperdir=u/upper,workdir=u/work");
+        /* volatile: neither an fsync of the agent's nor the unmount writes the host's whole file system back.
+         * A layer is made durable by its own files when it is sealed, and one that was not sealed is dropped.
+         */
+        orch_buf_str(options, ",upperdir=u/upper,workdir=u/work,volatile");
         return 0;
     }
     /* An overlay without upper wants two lowers. A mount of its own: a removed directory would end every

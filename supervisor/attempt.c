@@ -134,6 +134,11 @@ static enum orch_next on_tick(void *ctx)
     return orch_signals_stop(&a->run->signals) ? ORCH_STOP_CANCEL : ORCH_GO_ON;
 }
 
+static void on_started(void *ctx, pid_t init)
+{
+    orch_unmount_hold(&((struct orch_attempt *)ctx)->run->unmounts, init);
+}
+
 static bool output_full(void *ctx)
 {
     struct orch_progress *p = &((struct orch_attempt *)ctx)->run->progress;
@@ -297,6 +302,7 @@ static void run_sandbox(struct orch_attempt *a, const struct orch_sandbox_args *
         .ctx = a,
         .on_denial = on_denial,
         .on_exec = on_exec,
+        .on_started = on_started,
         .on_output = on_output,
         .on_tick = on_tick,
         .on_control = on_control,
@@ -307,6 +313,7 @@ static void run_sandbox(struct orch_attempt *a, const struct orch_sandbox_args *
 
     if (orch_sandbox_run(args, &hooks, &a->outcome, &cause) < 0)
         not_started(a, &cause);
+    orch_unmount_let_go(&a->run->unmounts);
     if (a->outcome.end == ORCH_END_LIMIT && a->last_of_workflow && strcmp(a->outcome.limit, "wall") == 0)
         a->outcome.limit = "workflow"; /* not the phase's own: on_timeout does not speak of it */
     if (a->outcome.end <= ORCH_END_DONE && over_workspace_limit(a)) { /* grew since it was last measured */

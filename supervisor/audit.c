@@ -123,6 +123,12 @@ static void put_bytes(struct orch_jw *w, const char *key, const char *s)
         orch_jw_bytes(w, key, s, strlen(s));
 }
 
+/* A call that a log rule of the profile lets go on: recorded and folded like a denial, but none. */
+static bool is_logged(const struct orch_denial *d)
+{
+    return d->action && strcmp(d->action, ORCH_ACTION_LOG) == 0;
+}
+
 static void put_denial(struct orch_jw *w, const struct orch_denial *d)
 {
     char name[32];
@@ -141,7 +147,7 @@ static void put_denial(struct orch_jw *w, const struct orch_denial *d)
         orch_jw_str(w, "errno", orch_audit_errno(d->errnum, name));
     put_bytes(w, "rule", d->rule);
     put_bytes(w, "detail", d->detail);
-    if (d->quiet)
+    if (d->quiet && !is_logged(d))
         orch_jw_bool(w, "quiet", true);
 }
 
@@ -152,7 +158,7 @@ static int write_denial(struct orch_audit *a, const struct orch_denial *d, uint6
 
     if (!a->writes)
         return 0;
-    record_begin(a, "denial", &w);
+    record_begin(a, is_logged(d) ? "syscall" : "denial", &w);
     put_denial(&w, d);
     orch_jw_uint(&w, "count", count);
     return record_commit(a, &w, err);

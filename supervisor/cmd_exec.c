@@ -10,6 +10,7 @@
 #include "common/exit.h"
 #include "common/io.h"
 #include "supervisor/exec.h"
+#include "supervisor/filter_store.h"
 #include "supervisor/preflight.h"
 
 static int load_profile(struct orch_exec *e, struct orch_err *err)
@@ -89,6 +90,15 @@ static bool path_is_tool(const struct orch_exec *e, const struct orch_closure *c
     return (real && orch_closure_executes(c, real)) || (place && place->access == ORCH_ACCESS_RWX);
 }
 
+/* A tool of the list is there, or compiling has dropped it, or failed. */
+static bool is_listed(const struct orch_exec *e, const char *command)
+{
+    for (size_t i = 0; i < e->profile->n_tools; i++)
+        if (strcmp(e->profile->tools[i].name, command) == 0)
+            return !orch_strv_has(&e->plan->closure.dropped, command);
+    return false;
+}
+
 /* Compiling makes the command a tool, as a workflow's agent is one. For exec the profile alone decides
  * (design 4: 126). */
 static int check_tool(const struct orch_exec *e, const char *command, struct orch_err *err)
@@ -101,7 +111,9 @@ static int check_tool(const struct orch_exec *e, const char *command, struct orc
 
     if (e->profile->tools_all || strstr(command, "${"))
         return 0;
-    if (orch_tools_resolve(e->profile, NULL, &c, &unused, &d) < 0)
+    if (!strchr(command, '/') && is_listed(e, command))
+        return 0;
+    if (orch_tools_resolve_cached(e->profile, NULL, e->closures, &c, &unused, &d) < 0)
         ok = false;
     else
         ok = strchr(command, '/') ? path_is_tool(e, &c, command) : orch_strv_has(&c.names, command);
@@ -116,12 +128,15 @@ static int check_tool(const struct orch_exec *e, const char *command, struct orc
 static int compile(struct orch_exec *e, struct orch_err *err)
 {
     struct orch_diags d = {0};
+    ORCH_AUTO(orch_filter_store_close) struct orch_filter_cache filters = orch_filter_store_open(e->state);
     const struct orch_plan_args a = {
         .profile = e->profile,
+        .filters = &filters,
         .workspace = e->workspace,
         .phase = "exec",
         .base_dir = e->cwd,
         .command = &e->command,
+        .closures = e->closures,
         .uid = orch_agent_uid(),
         .gid = orch_agent_gid(),
     };
@@ -180,9 +195,13 @@ static int prepare(struct orch_exec *e, struct orch_err *err)
         r = orch_preflight_workspace(e->opt->workspace, e->state, e->opt->ignore_submounts, &e->workspace,
                                      err);
     if (r == 0)
+        e->closures = orch_state_closures(e->state);
+    if (r == 0)
         r = compile(e, err);
     if (r == 0)
         r = orch_state_prepare(e->state, err); /* no probe: this one sandbox is its own */
+    if (r == 0)
+        orch_closure_cache_save(e->closures);
     if (r == 0)
         r = orch_signals_open(false, &e->signals, err);
     if (r == 0)
@@ -214,6 +233,7 @@ static void fini(struct orch_exec *e)
     orch_close_fdp(&e->held);
     orch_audit_close(e->audit);
     orch_plan_free(e->plan);
+    orch_closure_cache_free(e->closures);
     orch_profile_free(e->profile);
     orch_strv_fini(&e->command);
     orch_signals_close(&e->signals);

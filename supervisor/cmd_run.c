@@ -52,12 +52,16 @@ static int compile_plans(struct orch_run *r)
 /* What `run` and `resume` check alike, once workflow, state directory and workspace are known. */
 static int prepare(struct orch_run *r, struct orch_err *err)
 {
-    int k = compile_plans(r);
+    int k;
 
+    r->closures = orch_state_closures(r->state);
+    k = compile_plans(r);
     if (k == 0)
         k = orch_preflight_all_limits(r, err);
     if (k == 0)
         k = orch_preflight_host(r->state, r->workspace, err);
+    if (k == 0)
+        orch_closure_cache_save(r->closures);
     if (k == 0)
         orch_preflight_room(r, &r->progress);
     return k < 0 ? k : orch_signals_open(true, &r->signals, err);

@@ -19,6 +19,7 @@ struct orch_exec {
     char *state, *workspace, *cwd;
     struct orch_profile *profile;
     struct orch_plan *plan;
+    struct orch_closure_cache *closures;
     struct orch_strv command;
     struct orch_audit *audit;
     struct orch_signals signals;
@@ -40,6 +41,9 @@ struct orch_exec {
 /* Locks a layer directory: a descriptor, or -errno. Removes those beside it that nobody holds. */
 int orch_exec_hold(const char *dir);
 void orch_exec_sweep(const char *parent);
+/* Makes the throw-away layer in the state directory: dir, upper and held; *ret_scaffold is an empty directory
+ * in it. */
+int orch_exec_layer(struct orch_exec *e, char **ret_scaffold, struct orch_err *err);
 /* Layer, scaffold, sandbox. 0 or -errno: then nothing ran. */
 int orch_exec_sandbox(struct orch_exec *e, struct orch_err *err);
 /* Counts the changes; applies them when asked to and the command exited 0. -errno when they may not be

@@ -92,7 +92,7 @@ static int make_sub(const struct orch_exec *e, const char *name, mode_t mode, ch
     return orch_err_sys(err, errno, "cannot make the layer");
 }
 
-static int make_layer(struct orch_exec *e, char **ret_scaffold, struct orch_err *err)
+int orch_exec_layer(struct orch_exec *e, char **ret_scaffold, struct orch_err *err)
 {
     ORCH_AUTO_FREE char *parent = orch_xasprintf("%s/exec", e->state);
     ORCH_AUTO_FREE char *dir = orch_xasprintf("%s/XXXXXX", parent);
@@ -158,7 +158,7 @@ int orch_exec_sandbox(struct orch_exec *e, struct orch_err *err)
     const struct orch_strv none = {0};
     ORCH_AUTO_FREE char *scaffold = NULL;
     bool used = false;
-    int r = make_layer(e, &scaffold, err);
+    int r = orch_exec_layer(e, &scaffold, err);
 
     if (r == 0)
         r = orch_upper_prepare(&none, e->workspace, e->plan, e->upper, scaffold, &used, err);

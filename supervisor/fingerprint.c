@@ -133,7 +133,7 @@ int orch_fingerprint(const char *workspace, struct orch_buf *out, struct orch_fi
 
     if (fd < 0)
         return orch_layer_fail(err, fd, "cannot open the workspace", workspace);
-    r = orch_walk(fd, ORCH_WALK_ROOT | ORCH_WALK_LIVE, scan_entry, &s, err);
+    r = orch_walk(fd, ORCH_WALK_ROOT | ORCH_WALK_LIVE | ORCH_WALK_ANY, scan_entry, &s, err);
     if (r == 0)
         write_items(&s.items, s.paths.data, out);
     free(s.items.v);

@@ -7,6 +7,7 @@
 
 #include "common/exit.h"
 #include "common/io.h"
+#include "supervisor/filter_store.h"
 #include "supervisor/judge_int.h"
 
 #define GATES_MAX 500 /* recorded lines of one attempt, children included */
@@ -186,6 +187,8 @@ int orch_judge_gates(struct judge *j, struct orch_err *err)
 {
     struct orch_attempt *a = j->a;
     ORCH_AUTO_FREE char *scratch = NULL;
+    ORCH_AUTO(orch_filter_store_close)
+    struct orch_filter_cache filters = orch_filter_store_open(a->run->state);
     int r = make_scratch(a, &scratch, err);
     struct orch_gate_ctx c = {
         .run_id = a->run->dir.id,
@@ -200,8 +203,10 @@ int orch_judge_gates(struct judge *j, struct orch_err *err)
         .denials = a->counts,
         .scratch_dir = scratch,
         .workflow_dir = a->run->wf->dir,
+        .closures = a->run->closures,
         .uid = a->run->uid,
         .gid = a->run->gid,
+        .filters = &filters,
         .ctx = j,
         .on_output = gate_output,
         .on_denial = gate_denial,

@@ -31,11 +31,20 @@ enum {
     V_DIFF = 1 << 16,
     V_PRUNE = 1 << 17,
     V_DOCTOR = 1 << 18,
+    V_P_CHECK = 1 << 19,
+    V_P_SHOW = 1 << 20,
+    V_P_EXPLAIN = 1 << 21,
+    V_P_TEST = 1 << 22,
+    V_P_GROUPS = 1 << 23,
+    V_P_DIFF = 1 << 24,
+    V_P_SCHEMA = 1 << 25,
+    V_P_PLANS = V_P_CHECK | V_P_SHOW | V_P_EXPLAIN | V_P_TEST,
+    V_POLICY = V_P_PLANS | V_P_GROUPS | V_P_DIFF | V_P_SCHEMA,
     V_DECIDE = V_APPROVE | V_REJECT,
     V_OPERATE = V_DECIDE | V_SUSPEND | V_CANCEL | V_APPLY | V_DISCARD,
     V_READS = V_STATUS | V_AUDIT | V_VERIFY | V_LIST | V_LOGS | V_DIFF | V_PRUNE,
-    V_STATE = V_RUN | V_RESUME | V_EXEC | V_READS | V_OPERATE | V_DOCTOR,
-    V_ALL = V_STATE | V_HELP | V_VERSION,
+    V_STATE = V_RUN | V_RESUME | V_EXEC | V_READS | V_OPERATE | V_DOCTOR | V_P_PLANS | V_P_DIFF,
+    V_ALL = V_STATE | V_HELP | V_VERSION | V_POLICY,
 };
 
 const struct orch_verb orch_verbs[] = {
@@ -67,12 +76,29 @@ const struct orch_verb orch_verbs[] = {
      orch_cmd_prune},
     {"doctor", V_DOCTOR, "[OPTION...]", "Show what this host can enforce, by trying it.", 0, 0,
      orch_cmd_doctor},
-    {"help", V_HELP, "[COMMAND]", "Show this help, or the help of a command.", 0, 1, orch_cmd_help},
+    {"policy check", V_P_CHECK, "[OPTION...] FILE...",
+     "Check profiles, workflows and policy tests, and all that they name.", 1, -1, orch_cmd_policy_check},
+    {"policy show", V_P_SHOW, "[OPTION...] PROFILE",
+     "Show what a profile gives, and where each part is written.", 1, 1, orch_cmd_policy_show},
+    {"policy explain", V_P_EXPLAIN, "[OPTION...] PROFILE (SYSCALL [ARGUMENT...] | ACT PATH)",
+     "Say whether a call or an act is permitted, by which rule, and what would allow it.", 2, 8,
+     orch_cmd_policy_explain},
+    {"policy test", V_P_TEST, "[OPTION...] FILE...",
+     "Try assertions about a profile, on the model and in the kernel.", 1, -1, orch_cmd_policy_test},
+    {"policy diff", V_P_DIFF, "[OPTION...] A B",
+     "Show what each of two profiles allows that the other does not.", 2, 2, orch_cmd_policy_diff},
+    {"policy groups", V_P_GROUPS, "[@GROUP]", "Show the groups of system calls, or the members of one.", 0, 1,
+     orch_cmd_policy_groups},
+    {"policy schema", V_P_SCHEMA, "[profile | workflow | test]",
+     "Write the JSON Schema of a document, for editors.", 0, 1, orch_cmd_policy_schema},
+    {"help", V_HELP, "[COMMAND]", "Show this help, or the help of a command.", 0, 2, orch_cmd_help},
     {"version", V_VERSION, "", "Show the version.", 0, 0, orch_cmd_version},
     {NULL, 0, NULL, NULL, 0, 0, NULL},
 };
 
-static const char *const later_verbs[] = {"report", "explain", "policy", NULL};
+static const char *const later_verbs[] = {"report",         "explain",       "policy learn",
+                                          "policy suggest", "policy lint",   "policy import",
+                                          "policy export",  "policy schema", NULL};
 
 enum kind { TEXT, FLAG, LIST, LATER };
 
@@ -87,9 +113,14 @@ struct option_row {
 #define OFF(member) offsetof(struct orch_options, member)
 
 static const struct option_row rows[] = {
-    {"workspace", "DIR", TEXT, V_RUN | V_EXEC | V_DOCTOR, OFF(workspace),
+    {"workspace", "DIR", TEXT, V_RUN | V_EXEC | V_DOCTOR | V_P_PLANS, OFF(workspace),
      "the directory to work on (default: the current one)"},
     {"profile", "PROFILE", TEXT, V_EXEC, OFF(profile), "a built-in profile, or a path with a slash"},
+    {"profile", "PROFILE", TEXT, V_P_TEST, OFF(profile),
+     "test this profile instead of the one the file names"},
+    {"closure", NULL, FLAG, V_P_SHOW, OFF(closure), "list each file that the tools need, and why"},
+    {"syscalls", NULL, FLAG, V_P_SHOW, OFF(syscalls), "list each system call"},
+    {"exit-code", NULL, FLAG, V_P_DIFF, OFF(exit_code), "exit 1 if they differ"},
     {"state", "DIR", TEXT, V_STATE, OFF(state),
      "state directory (default: $ORCH_SANDBOX_STATE, $XDG_STATE_HOME/orch-sandbox, "
      "~/.local/state/orch-sandbox)"},
@@ -111,7 +142,7 @@ static const struct option_row rows[] = {
     {"audit", "FILE", TEXT, V_EXEC, OFF(audit), "write the audit records to FILE (must not exist)"},
     {"status-fd", "N", TEXT, V_EXEC, OFF(status_fd_text),
      "write the result as one JSON line to descriptor N"},
-    {"json", NULL, FLAG, V_RUN | V_RESUME | V_STATUS | V_AUDIT | V_LIST | V_DOCTOR, OFF(json),
+    {"json", NULL, FLAG, V_RUN | V_RESUME | V_STATUS | V_AUDIT | V_LIST | V_DOCTOR | V_P_SHOW, OFF(json),
      "JSON on standard output"},
     {"quiet", NULL, FLAG, V_RUN | V_RESUME | V_EXEC, OFF(quiet),
      "show only errors, and a verdict that is no pass"},
@@ -228,8 +259,9 @@ static int check(const struct orch_verb *verb, struct orch_options *o, struct or
 int orch_options_parse(const struct orch_verb *verb, int argc, char **argv, struct orch_options *ret,
                        struct orch_err *err)
 {
-    /* The command of exec has options of its own: stop at the first argument that is not one of ours. */
-    const char *mode = verb->bit == V_EXEC ? "+:" : ":";
+    /* The command of exec has options of its own, and an argument of a call may be -1: stop at the first
+     * argument that is not one of ours. */
+    const char *mode = verb->bit & (V_EXEC | V_P_EXPLAIN) ? "+:" : ":";
     struct option longs[ORCH_NELEM(rows) + 1];
     struct orch_options o = {.status_fd = -1};
     int c, r;
@@ -274,7 +306,10 @@ void orch_options_help_all(FILE *out)
 {
     (void)fputs("usage: orch-sandbox COMMAND [OPTION...] [ARGUMENT...]\n\ncommands:\n", out);
     for (const struct orch_verb *v = orch_verbs; v->name; v++)
-        (void)fprintf(out, "  %-8s  %s\n", v->name, v->what);
+        if (!strchr(v->name, ' '))
+            (void)fprintf(out, "  %-8s  %s\n", v->name, v->what);
+        else if (strcmp(v->name, "policy check") == 0) /* the first of the family stands for all */
+            (void)fprintf(out, "  %-8s  %s\n", "policy", "Check, show, explain, test and compare policies.");
     (void)fputs("\n'orch-sandbox COMMAND --help' shows the options of a command.\n"
                 "Exit status: 0 passed, 1 failed, 2 usage or invalid document, 3 host cannot enforce, 4 "
                 "limit, 5 paused,\n"
@@ -282,6 +317,18 @@ void orch_options_help_all(FILE *out)
                 "writable,\n"
                 "130 and 143 cancelled.\n",
                 out);
+}
+
+void orch_options_help_family(FILE *out, const char *family)
+{
+    size_t n = strlen(family);
+
+    (void)fprintf(out, "usage: orch-sandbox %s SUBCOMMAND [OPTION...] [ARGUMENT...]\n\nsubcommands:\n",
+                  family);
+    for (const struct orch_verb *v = orch_verbs; v->name; v++)
+        if (strncmp(v->name, family, n) == 0 && v->name[n] == ' ')
+            (void)fprintf(out, "  %-8s  %s\n", v->name + n + 1, v->what);
+    (void)fprintf(out, "\n'orch-sandbox %s SUBCOMMAND --help' shows the options of one.\n", family);
 }
 
 /* ---- mode ---- */

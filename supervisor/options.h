@@ -20,6 +20,7 @@ struct orch_options {
     const char *workspace, *state, *run_id, *mode, *until, *profile, *audit;
     const char *reason, *digest, *keep, *older_than;
     struct orch_option_list skip, force_gate;
+    bool closure, syscalls, exit_code; /* of the policy verbs */
     const char *status_fd_text;
     int status_fd; /* -1 = none */
     bool theirs_kept, apply_now, no_apply, apply, dry_run, json, quiet, ignore_submounts, follow, help;
@@ -45,6 +46,8 @@ int orch_options_parse(const struct orch_verb *verb, int argc, char **argv, stru
                        struct orch_err *err);
 void orch_options_help(FILE *out, const struct orch_verb *verb);
 void orch_options_help_all(FILE *out);
+/* The verbs whose names begin with that word. */
+void orch_options_help_family(FILE *out, const char *family);
 
 /* Strict or operator (design 4). Mode unlocks overrides only; nothing else depends on it. */
 const char *orch_mode_detect(const char *option);
@@ -68,6 +71,13 @@ int orch_cmd_logs(const struct orch_options *opt);
 int orch_cmd_diff(const struct orch_options *opt);
 int orch_cmd_prune(const struct orch_options *opt);
 int orch_cmd_doctor(const struct orch_options *opt);
+int orch_cmd_policy_check(const struct orch_options *opt);
+int orch_cmd_policy_show(const struct orch_options *opt);
+int orch_cmd_policy_explain(const struct orch_options *opt);
+int orch_cmd_policy_test(const struct orch_options *opt);
+int orch_cmd_policy_diff(const struct orch_options *opt);
+int orch_cmd_policy_schema(const struct orch_options *opt);
+int orch_cmd_policy_groups(const struct orch_options *opt);
 int orch_cmd_help(const struct orch_options *opt);
 int orch_cmd_version(const struct orch_options *opt);
 

@@ -6,6 +6,7 @@
 
 #include "common/escape.h"
 #include "common/exit.h"
+#include "supervisor/filter_store.h"
 #include "supervisor/output.h"
 #include "supervisor/preflight.h"
 
@@ -43,14 +44,17 @@ int orch_run_compile(const struct orch_run *r, size_t phase, const char *prompt,
 {
     const struct orch_phase *p = &r->wf->phases[phase];
     ORCH_AUTO_FREE char *pointer = orch_xasprintf("/phases/%zu (its agent's command)", phase);
+    ORCH_AUTO(orch_filter_store_close) struct orch_filter_cache filters = orch_filter_store_open(r->state);
     const struct orch_plan_args a = {
         .where_file = r->wf->file,
         .where_pointer = pointer,
+        .filters = &filters,
         .profile = p->profile,
         .workspace = r->workspace,
         .phase = p->name,
         .base_dir = r->wf->dir,
         .command = &p->agent->command,
+        .closures = r->closures,
         .env = p->agent->env,
         .n_env = p->agent->n_env,
         .pass_env = &p->agent->pass_env,
@@ -73,14 +77,18 @@ static int try_gate(const struct orch_run *r, const struct orch_gate *g, struct 
     int result = 0, k;
 
     if (g->type == ORCH_GATE_COMMAND) {
+        ORCH_AUTO(orch_filter_store_close)
+        struct orch_filter_cache filters = orch_filter_store_open(r->state);
         const struct orch_plan_args a = {
             .where_file = r->wf->file,
             .where_pointer = g->origin,
+            .filters = &filters,
             .profile = g->profile,
             .workspace = r->workspace,
             .phase = g->name,
             .base_dir = r->wf->dir,
             .command = &g->run,
+            .closures = r->closures,
             .exec_view = g->exec,
             .uid = r->uid,
             .gid = r->gid,
@@ -192,6 +200,11 @@ void orch_preflight_describe(const struct orch_run *r, struct orch_buf *out)
     orch_buf_printf(out, " sha256 %s\nworkspace ", r->wf->digest);
     orch_escape_term(out, r->workspace, strlen(r->workspace));
     orch_buf_char(out, '\n');
+    if (r->wf->ceiling) {
+        orch_buf_str(out, "ceiling ");
+        orch_escape_term(out, r->wf->ceiling->name, strlen(r->wf->ceiling->name));
+        orch_buf_printf(out, " sha256 %s\n", r->wf->ceiling->digest);
+    }
     for (size_t i = 0; i < r->wf->n_phases; i++) {
         const struct orch_phase *p = &r->wf->phases[i];
 

@@ -16,6 +16,7 @@ void orch_run_init(struct orch_run *r, const struct orch_options *opt)
 {
     *r = (struct orch_run){.opt = opt, .dir = ORCH_RUNDIR_NONE, .journal.chain.fd = -1, .signals.fd = -1};
     r->print = ORCH_PRINT_NONE;
+    r->unmounts = ORCH_UNMOUNTS_NONE;
     r->uid = orch_agent_uid();
     r->gid = orch_agent_gid();
     r->session_ms = orch_now_ms();
@@ -25,9 +26,11 @@ void orch_run_init(struct orch_run *r, const struct orch_options *opt)
 void orch_run_fini(struct orch_run *r)
 {
     orch_print_stop(&r->print);
+    orch_unmount_wait(&r->unmounts);
     for (size_t i = 0; r->plans && i < r->wf->n_phases; i++)
         orch_plan_free(r->plans[i]);
     free(r->plans);
+    orch_closure_cache_free(r->closures);
     orch_strv_fini(&r->secrets);
     orch_workflow_free(r->wf);
     orch_audit_close(r->audit);
@@ -380,6 +383,7 @@ static int do_next(struct orch_run *r, const struct orch_run_todo *todo, struct 
         k = orch_print_join(r, true, err); /* a run of which every phase was skipped */
         if (k == ORCH_PRINT_STOPPED)
             return 0; /* a signal: asked again */
+        orch_unmount_wait(&r->unmounts);
         return k < 0 ? k : orch_run_finish(r, err);
     case ORCH_TODO_SETTLE:
         k = orch_run_settle(r, err);

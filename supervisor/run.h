@@ -11,6 +11,7 @@
 
 #include "policy/workflow.h"
 #include "sandbox/sandbox.h"
+#include "sandbox/unmount.h"
 #include "supervisor/apply.h"
 #include "supervisor/audit.h"
 #include "supervisor/journal.h"
@@ -34,15 +35,17 @@ struct orch_run {
     struct orch_audit *audit;
     struct orch_signals signals;
     struct orch_progress progress;
+    struct orch_closure_cache *closures; /* of all plans of this process */
     struct orch_plan **plans; /* one per phase, NULL where it has no agent; compiled before anything starts */
     struct orch_strv
         secrets; /* values that any phase gets by pass_env: written nowhere, whoever prints them */
     uid_t uid;   /* the agents' */
     gid_t gid;
-    uint64_t session_ms;      /* monotonic start of this process's part */
-    uint64_t spent_before_ms; /* of earlier parts */
-    uint64_t denials;         /* of all agents so far, quiet ones not counted */
-    struct orch_print print;  /* the fingerprint being taken */
+    uint64_t session_ms;           /* monotonic start of this process's part */
+    uint64_t spent_before_ms;      /* of earlier parts */
+    uint64_t denials;              /* of all agents so far, quiet ones not counted */
+    struct orch_print print;       /* the fingerprint being taken */
+    struct orch_unmounts unmounts; /* views of dead agents */
 };
 
 void orch_run_init(struct orch_run *r, const struct orch_options *opt);

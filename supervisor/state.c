@@ -96,6 +96,13 @@ int orch_state_prepare(const char *state, struct orch_err *err)
     return 0;
 }
 
+struct orch_closure_cache *orch_state_closures(const char *state)
+{
+    ORCH_AUTO_FREE char *dir = orch_xasprintf("%s/cache", state);
+
+    return orch_closure_cache_new(dir);
+}
+
 bool orch_run_id_valid(const char *id)
 {
     static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";

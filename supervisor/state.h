@@ -4,6 +4,8 @@
  *   STATE/runs/RUN-ID/  journal.jsonl audit.jsonl fingerprint inputs/
  * seal.json layers/PHASE.N/{upper,work,scaffold,home} logs/PHASE.N.{out,err} lock trash/
  *
+ *   STATE/cache/  what can be found anew at any time
+ *
  * All of it is 0700/0600 and outside every view. A run directory is written only under its lock. Paths
  * returned are newly allocated; errors carry their exit code.
  */
@@ -11,6 +13,7 @@
 #define ORCH_SUPERVISOR_STATE_H
 
 #include "common/err.h"
+#include "policy/tools.h"
 
 struct orch_rundir {
     char *id, *path;
@@ -27,6 +30,9 @@ struct orch_rundir {
 int orch_state_resolve(const char *option, char **ret, struct orch_err *err);
 /* Creates it (0700) where missing and proves that it can be written. Exit 10. */
 int orch_state_prepare(const char *state, struct orch_err *err);
+
+/* Resolutions of tools that are kept in STATE/cache. Caller frees. */
+struct orch_closure_cache *orch_state_closures(const char *state);
 
 /* [A-Za-z0-9][A-Za-z0-9._-]*, at most 64 bytes. */
 bool orch_run_id_valid(const char *id);

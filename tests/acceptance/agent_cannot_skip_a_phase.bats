@@ -307,7 +307,7 @@ END
     passed_in_order
     manifest "$FLOW" | cmp - "$T/before"
     [ -z "$(output_of one.1)$(output_of three.1)" ]
-    [ "$(ls "$STATE")" = runs ]
+    [ "$(ls -I cache "$STATE")" = runs ]
     [ "$(ls "$STATE/runs")" = "$RUN" ]
 }
 

@@ -228,6 +228,7 @@ JSON
     [[ "$output" == *"orch-sandbox: "*"No space left"* ]]
     [ -z "$(ls -A "$WS")" ]
     # With room again: what was recorded is whole, the first phase stands, the run comes to its end.
+    chmod -R u+rwX "$T"/saved/state/runs/r1/layers/second.*/work
     rm -rf "$T"/saved/state/runs/r1/layers/second.*/work
     orch verify --state "$T/saved/state" r1
     [ "$status" -eq 0 ]
@@ -597,7 +598,9 @@ END
 }
 
 VERBS='run exec resume status approve reject suspend cancel apply discard audit verify list logs diff prune doctor help version'
-LATER='report explain policy'
+POLICY_VERBS='check show explain test diff groups schema'
+LATER='report explain'
+POLICY_LATER='learn suggest lint import export'
 
 @test "help_is_there_for_every_command_and_verbs_not_built_say_so" {
     orch --help
@@ -624,6 +627,25 @@ LATER='report explain policy'
         [ "$status" -eq 2 ]
         orch help $verb
         [ "$status" -eq 2 ]
+    done
+    orch policy
+    [ "$status" -eq 2 ]
+    for how in 'policy --help' 'help policy'; do
+        orch $how
+        [ "$status" -eq 0 ]
+        for verb in $POLICY_VERBS; do [[ "$output" == *"$verb"* ]]; done
+    done
+    for verb in $POLICY_VERBS; do
+        for how in "policy $verb --help" "help policy $verb"; do
+            orch $how
+            [ "$status" -eq 0 ]
+            [[ "$output" == *"usage: orch-sandbox policy $verb"* ]]
+        done
+    done
+    for verb in $POLICY_LATER; do
+        orch policy $verb x
+        [ "$status" -eq 2 ]
+        [[ "$output" == *"not in this version"* ]]
     done
     # Help goes to standard output.
     [ -n "$("$ORCH" run --help 2>/dev/null)" ]
@@ -668,6 +690,16 @@ status --state "$STATE" a b
 status --state "$STATE"
 version x
 help run exec
+policy nonsense
+policy check
+policy show
+policy show plan base
+policy show --no-such-option plan
+policy explain plan
+policy test
+policy diff plan
+policy groups @nonsense
+policy schema nonsense
 END
     # A run id that is taken; the run it names is not touched.
     orch run --run-id mine --workspace "$WS" --state "$STATE" "$f"

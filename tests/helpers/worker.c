@@ -5,7 +5,7 @@
  * What it does depends on what it finds and is told, never on an attempt's number, and the files that it
  * makes get fixed times: an attempt that was cut off and begun again must end in the same tree.
  *
- *   one    fails its first try (leaves a half), passes the second
+ *   one    fails its first try (leaves a half, and many files in its home), passes the second
  *   two    writes a draft; the final text once it is told that phase three failed
  *   three  has no agent; its gate refuses a draft
  */
@@ -76,10 +76,23 @@ static void dated(const char *path)
     must(utimensat(AT_FDCWD, path, times, AT_SYMLINK_NOFOLLOW), path);
 }
 
+/* So many that the layer is not made durable file by file; outside the workspace, so none is applied. */
+static void fill_home(void)
+{
+    char path[40];
+
+    for (int i = 0; i < 24; i++) {
+        (void)snprintf(path, sizeof(path), "/home/agent/kept-%d", i);
+        put(path, "kept\n", 0644);
+    }
+    dated("/home/agent");
+}
+
 static void one(void)
 {
     if (access("one.half", F_OK) < 0) {
         put("one.half", "half\n", 0644);
+        fill_home();
         return;
     }
     make_dir("new", 0755);

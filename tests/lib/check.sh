@@ -50,6 +50,20 @@ if [ "${ORCH_MUST_WORK:-0}" = 1 ]; then
     done
 fi
 
+# A few seconds on each reader, from the corpus on: make fuzz takes longer.
+if echo 'int LLVMFuzzerTestOneInput(const char *p, unsigned long n) { return p && n > 9 ? 0 : 0; }' |
+    clang -x c -fsanitize=fuzzer,address -o "$tmp/fuzzer" - 2>/dev/null; then
+    echo "fuzz"
+    step "fuzz targets build" make --no-print-directory -j"$(nproc)" VARIANT=fuzz fuzz-bins
+    for target in tests/fuzz/fuzz_*.c; do
+        target=$(basename "$target" .c)
+        step "$target" tests/lib/fuzz.sh build/fuzz "${FUZZ_CHECK_SECONDS:-2}" "$target"
+    done
+else
+    echo "  skip fuzz: needs clang with libFuzzer"
+    skipped=$((skipped + 1))
+fi
+
 echo "tests as $(id -un 2>/dev/null || id -u)"
 rc=0
 # What the sweep need not repeat for each user is shared between the two rounds.

@@ -1,13 +1,16 @@
 #!/bin/sh
-# Runs each fuzz target for some seconds: fuzz.sh DIRECTORY SECONDS. The corpus of a target is tests/fuzz/corpus/NAME;
-# what is found there is read only, new inputs stay under the directory.
+# Runs each fuzz target (or those named) for some seconds: fuzz.sh DIRECTORY SECONDS [TARGET...]. The corpus of a target
+# is tests/fuzz/corpus/NAME; what is found there is read only, new inputs stay under the directory.
 set -eu
 dir=$1 seconds=$2
+shift 2
+wanted=" $* "
 passed=0 failed=0
 for target in "$dir"/fuzz_*; do
     case $target in *.d) continue ;; esac
     [ -x "$target" ] || continue
     name=$(basename "$target")
+    case $wanted in '  ' | *" $name "*) ;; *) continue ;; esac
     seeds=tests/fuzz/corpus/$name
     mkdir -p "$dir/corpus/$name" "$dir/crashes"
     echo "$name"

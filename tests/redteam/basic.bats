@@ -116,6 +116,10 @@ T-FS-03  | rename $WS/ro/file $WS/file  | E[AB]* | filesystem rename | rename $O
 T-FS-03  | rename $WS/ok.txt $WS/ro/file | E[ABX]* | filesystem rename | rename $O/copy/ok.txt $O/copy/moved/x | OK
 T-FS-04  | link $WS/ro/file $WS/linked  | E[AX]* | filesystem link | link $O/copy/moved/x $O/copy/linked | OK
 T-FS-04  | link $WS/hidden/secret $WS/linked | ENOENT | filesystem link | link $O/copy/hidden/secret $O/copy/linked2 | OK
+T-FS-04  | link $WS/ro/file /tmp/linked | EXDEV | -           | link $O/copy/moved/x $O/copy/linked3 | OK
+T-FS-04  | link $O/shown/file $WS/linked | EXDEV | -          | link $O/copy/moved/x $O/copy/linked4 | OK
+T-FS-04  | link $WS/hidden/secret /tmp/linked | ENOENT | filesystem link | link $O/copy/hidden/secret $O/copy/linked5 | OK
+T-FS-04  | link $O/secret /tmp/linked   | ENOENT | filesystem link | link $O/secret $O/linked | OK
 T-FS-05  | open $WS/ro/file w           | EACCES | filesystem open | open $O/copy/linked w | OK
 T-FS-05  | open $WS/ro/new c            | EACCES | filesystem open | open $O/copy/new c | OK
 T-FS-05  | chmod $WS/ro/file 666        | EACCES | filesystem chmod | chmod $O/copy/linked 666 | OK

@@ -226,17 +226,37 @@ static void many_members_take_bounded_time_and_memory(void **state)
 
     (void)state;
     orch_buf_char(&b, '{');
-    for (int i = 0; i < 80000; i++)
+    for (int i = 0; i < 60000; i++)
         orch_buf_printf(&b, "\"%x\":%d,", i, i % 10);
     orch_buf_str(&b, "\"z\":0}");
     orch_json_free(parse(b.data, b.len));
     orch_buf_reset(&b);
     orch_buf_char(&b, '{');
-    for (int i = 0; i < 80000; i++)
+    for (int i = 0; i < 60000; i++)
         orch_buf_str(&b, "\"same\":0,");
     orch_buf_str(&b, "\"z\":0}");
     assert_int_equal(orch_json_parse("f", b.data, b.len, &doc, &d), -EINVAL);
     assert_true(d.n >= 1 && d.n <= 100);
+    orch_diags_fini(&d);
+}
+
+static void values_end_at_the_limit(void **state)
+{
+    ORCH_AUTO_BUF struct orch_buf b = {0};
+    struct orch_json *doc = NULL;
+    struct orch_diags d = {0};
+
+    (void)state;
+    orch_buf_str(&b, "[0");
+    for (int i = 2; i < ORCH_JSON_MAX_VALUES; i++) /* the list itself is one */
+        orch_buf_str(&b, ",0");
+    orch_buf_char(&b, ']');
+    orch_json_free(parse(b.data, b.len));
+    b.data[b.len - 1] = ',';
+    orch_buf_str(&b, "0]");
+    assert_int_equal(orch_json_parse("f", b.data, b.len, &doc, &d), -E2BIG);
+    assert_string_equal(d.v[0].msg, "more than 65536 values");
+    assert_int_equal(d.v[0].col, 2 * ORCH_JSON_MAX_VALUES);
     orch_diags_fini(&d);
 }
 
@@ -389,6 +409,7 @@ int main(void)
         cmocka_unit_test(size_ends_at_the_limit),
         cmocka_unit_test(all_duplicates_are_reported),
         cmocka_unit_test(many_members_take_bounded_time_and_memory),
+        cmocka_unit_test(values_end_at_the_limit),
         cmocka_unit_test(nodes_know_place_and_pointer),
         cmocka_unit_test(errors_are_placed_at_the_node),
         cmocka_unit_test(unknown_keys_are_reported_at_the_key),

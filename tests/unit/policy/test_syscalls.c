@@ -51,35 +51,6 @@ static struct orch_sc_answer ask(int nr, uint64_t a0, uint64_t a1, uint64_t a2, 
 
 /* ---- tables ---- */
 
-static void groups_are_sorted_unique_known_and_described(void **state)
-{
-    (void)state;
-    for (size_t g = 0; orch_syscall_group_names[g]; g++) {
-        const char *const *m = orch_syscall_group(orch_syscall_group_names[g]);
-        assert_non_null(m);
-        assert_non_null(m[0]);
-        assert_true(strlen(orch_syscall_group_about(orch_syscall_group_names[g])) > 10);
-        for (size_t i = 0; m[i]; i++) {
-            if (orch_syscall_number(m[i]) < 0)
-                fail_msg("%s: unknown %s", orch_syscall_group_names[g], m[i]);
-            if (i > 0 && strcmp(m[i - 1], m[i]) >= 0)
-                fail_msg("%s: order of %s and %s", orch_syscall_group_names[g], m[i - 1], m[i]);
-        }
-    }
-    assert_null(orch_syscall_group("@none"));
-    assert_null(orch_syscall_group("open"));
-    assert_null(orch_syscall_group_about("@none"));
-}
-
-static void base_and_escape_are_disjoint(void **state)
-{
-    (void)state;
-    const char *const *base = orch_syscall_group("@agent-base"), *const *esc = orch_syscall_group("@escape");
-    for (size_t i = 0; base[i]; i++)
-        for (size_t k = 0; esc[k]; k++)
-            assert_string_not_equal(base[i], esc[k]);
-}
-
 static void names_agree_with_libseccomp(void **state)
 {
     (void)state;
@@ -363,7 +334,7 @@ static void rules_come_first_and_in_order(void **state)
     assert_int_equal(table.e[N(clone)].n_fast, 1); /* the rule cannot match where the filter allows */
 }
 
-static void ne_rule_leaves_nothing_to_the_filter(void **state)
+static void ne_rule_leaves_its_value_to_the_filter(void **state)
 {
     (void)state;
     struct orch_syscall_rule rules[] = {
@@ -387,7 +358,9 @@ static void ne_rule_leaves_nothing_to_the_filter(void **state)
     p.n_sc_rules = ORCH_NELEM(rules);
     compile(&p);
     assert_int_equal(table.e[N(ioctl)].n_fast, 1);
-    assert_int_equal(table.e[N(getpid)].n_fast, 0);
+    assert_int_equal(table.e[N(getpid)].n_fast, 1);
+    assert_int_equal(table.e[N(getpid)].fast[0].index, 3);
+    assert_int_equal(table.e[N(getpid)].fast[0].value, 7);
     assert_false(table.e[N(getpid)].always);
     assert_int_equal(ask(N(ioctl), 0, TCGETS | HIGH, 0, 0).kind, ORCH_SC_ALLOW);
     assert_int_equal(ask(N(ioctl), 0, FIONREAD, 0, 0).errnum, EINVAL);
@@ -451,15 +424,13 @@ static void names_that_cannot_be_allowed_are_reported(void **state)
     p.sc_allow = (struct orch_strv){.v = names, .n = 3};
     struct orch_diags d = {0};
     assert_int_equal(orch_syscalls_compile(&p, &table, &d), -EINVAL);
-    assert_true(d.n > 10);
+    assert_int_equal(d.n, 3);
     orch_diags_fini(&d);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(groups_are_sorted_unique_known_and_described),
-        cmocka_unit_test(base_and_escape_are_disjoint),
         cmocka_unit_test(names_agree_with_libseccomp),
         cmocka_unit_test(widths_are_what_the_kernel_reads),
         cmocka_unit_test(answers_of_the_base_group),
@@ -468,7 +439,7 @@ int main(void)
         cmocka_unit_test(empty_list_still_lets_the_agent_start),
         cmocka_unit_test(audit_level_decides_what_is_watched),
         cmocka_unit_test(rules_come_first_and_in_order),
-        cmocka_unit_test(ne_rule_leaves_nothing_to_the_filter),
+        cmocka_unit_test(ne_rule_leaves_its_value_to_the_filter),
         cmocka_unit_test(unreachable_and_impossible_rules_are_reported),
         cmocka_unit_test(names_that_cannot_be_allowed_are_reported),
     };

@@ -343,6 +343,35 @@ static void commands_are_tools(void **state)
     }
 }
 
+/* tar calls lzip. One that is not there is passed over, one that cannot run is not. */
+static void broken_helpers_are_said(void **state)
+{
+    (void)state;
+    if (installed("lzip"))
+        skip();
+    struct orch_tool t = tool("tar");
+    t.path = orch_xasprintf("%s/tar", dir);
+    put_text("tar", "#!/bin/sh\n");
+    struct result res = resolve(&t, 1, NULL);
+    assert_int_equal(res.r, 0);
+    result_fini(&res);
+    put_text("lzip", "#!/no/such/interpreter\n");
+    res = resolve(&t, 1, NULL);
+    assert_int_equal(res.r, -EINVAL);
+    assert_non_null(strstr(res.d.v[0].msg, "tool 'tar': helper of tar: /no/such/interpreter"));
+    result_fini(&res);
+    t.optional = true;
+    res = resolve(&t, 1, NULL);
+    assert_int_equal(res.r, 0);
+    assert_true(orch_strv_has(&res.c.names, "tar"));
+    assert_int_equal(res.c.dropped.n, 1);
+    assert_non_null(strstr(res.c.dropped.v[0], "helper of tar"));
+    result_fini(&res);
+    put_text("lzip", "#!/bin/sh\n");
+    free(t.path);
+    free(t.name);
+}
+
 static void with_paths_join(void **state)
 {
     (void)state;
@@ -447,19 +476,59 @@ static void elf_refuses_other_kinds(void **state)
     assert_true(orch_elf_read(-1, &elf) < 0);
 }
 
+/* Words with wildcards in the last component only; names have no slash and are looked up. */
+static void check_words(const char *words, bool names)
+{
+    ORCH_AUTO_FREE char *copy = orch_xstrdup(words ? words : "");
+    char *save = NULL;
+    for (char *word = strtok_r(copy, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
+        const char *slash = strrchr(word, '/'), *wild = strpbrk(word, "*?[");
+        if (!slash && names)
+            continue;
+        if (!slash || (word[0] != '/' && strncmp(word, "$PREFIX/", 8) != 0) || (wild && wild < slash))
+            fail_msg("helper table: '%s'", word);
+    }
+}
+
 static void helper_table_is_well_formed(void **state)
 {
     (void)state;
     assert_true(orch_n_helpers > 0);
     for (size_t i = 0; i < orch_n_helpers; i++) {
         const struct orch_helper *h = &orch_helpers[i];
-        assert_true(h->program[0] != '\0' && h->what[0] != '\0');
-        if (h->kind != ORCH_HELPER_PROGRAM)
-            assert_true(h->what[0] == '/' || strncmp(h->what, "$PREFIX/", 8) == 0);
+        assert_true(h->programs[0] != '\0' && h->why && h->why[0] != '\0');
+        assert_true(h->calls || h->dirs || h->trees || h->libs || h->data);
+        check_words(h->calls, true);
+        check_words(h->dirs, false);
+        check_words(h->trees, false);
+        check_words(h->libs, false);
+        check_words(h->data, false);
         for (size_t k = 0; k < i; k++)
-            assert_false(h->kind == orch_helpers[k].kind &&
-                         strcmp(h->program, orch_helpers[k].program) == 0 &&
-                         strcmp(h->what, orch_helpers[k].what) == 0);
+            assert_string_not_equal(h->programs, orch_helpers[k].programs);
+    }
+}
+
+/* docs/tools.md has a row for each row, in this order: "| `PROGRAMS` | what it calls | paths | why |". */
+static void helper_table_is_documented(void **state)
+{
+    (void)state;
+    ORCH_AUTO_BUF struct orch_buf text = {0};
+    assert_int_equal(orch_read_file(AT_FDCWD, "docs/tools.md", 1u << 20, &text), 0);
+    const char *at = text.data;
+    for (size_t i = 0; i < orch_n_helpers; i++) {
+        const struct orch_helper *h = &orch_helpers[i];
+        ORCH_AUTO_BUF struct orch_buf row = {0};
+        orch_buf_printf(&row, "\n| `%s` | %s | ", h->programs, h->calls ? h->calls : "");
+        const char *const lists[] = {h->dirs, h->trees, h->libs, h->data};
+        static const char *const how[] = {"runs", "runs", "maps", "reads"};
+        for (size_t k = 0, n = 0; k < ORCH_NELEM(lists); k++)
+            if (lists[k])
+                orch_buf_printf(&row, "%s%s `%s`", n++ ? "; " : "", how[k], lists[k]);
+        orch_buf_printf(&row, " | %s |\n", h->why);
+        const char *found = strstr(at, row.data);
+        if (!found)
+            fail_msg("docs/tools.md lacks, or has elsewhere: %s", row.data + 1);
+        at = found + row.len - 1;
     }
 }
 
@@ -474,11 +543,13 @@ int main(void)
         cmocka_unit_test(shebang_chains),
         cmocka_unit_test(endless_interpreters_end),
         cmocka_unit_test(commands_are_tools),
+        cmocka_unit_test(broken_helpers_are_said),
         cmocka_unit_test(with_paths_join),
         cmocka_unit_test(symlink_loops_and_chains),
         cmocka_unit_test(elf_truncated_and_flipped),
         cmocka_unit_test(elf_refuses_other_kinds),
         cmocka_unit_test(helper_table_is_well_formed),
+        cmocka_unit_test(helper_table_is_documented),
     };
     return cmocka_run_group_tests_name("policy/tools", tests, setup, teardown);
 }

@@ -134,7 +134,7 @@ static const struct row top_rows[] = {
     {WF(OK_PHASES ", \"max_denials\": -1"), "2:", "out of range", 1},
     {WF(OK_PHASES ", \"timeout\": 5"), "2:", "a time such as", 1},
     {WF(OK_PHASES ", \"timeout\": \"9999999h\""), "2:", "out of range", 1},
-    {WF(OK_PHASES ", \"ceiling\": {}"), "2:", "not in this version", 1},
+    {WF(OK_PHASES ", \"ceiling\": {}"), "2:", "expected a string", 1},
     {WF(OK_PHASES ", \"ignore_changes\": [\"/abs\"]"), "2:", "pattern '/abs'", 1},
     {WF(OK_PHASES ", \"apply\": {\"allow\": [\".github/**\"]}"), "2:", "needs a \"reason\"", 1},
     {WF(OK_PHASES ", \"home\": {\"from\": \"./none\"}"), "2:", "not a directory", 1},
