@@ -127,9 +127,13 @@ END
     run "$ORCH" resume --state "$STATE" "$RUN"
     [ "$status" -eq 9 ]
     [ "$(cat "$edited")" = mine ]
-    rm "$edited" # control: what nobody has anything in is no conflict, and the rest goes on
+    rm "$edited" # a deletion is an edit too
     run "$ORCH" resume --state "$STATE" "$RUN"
+    [ "$status" -eq 9 ]
+    [ ! -e "$edited" ]
+    run "$ORCH" apply --theirs-kept --state "$STATE" "$RUN" # control: the rest goes on
     [ "$status" -eq 0 ]
+    [ ! -e "$edited" ]
     [ "$(cat "$WS"/f* | sort -u)" = new ]
 }
 
