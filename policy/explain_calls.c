@@ -8,6 +8,7 @@
 
 #include "policy/explain.h"
 #include "policy/profile_int.h"
+#include "policy/syscalls_internal.h"
 
 /* ---- values ---- */
 
@@ -365,6 +366,13 @@ char *orch_explain_advice_call(const struct orch_explained *e)
         return NULL;
     if (strstr(e->rule, "#/syscalls/rules"))
         return orch_xasprintf("change or remove the rule %s", e->rule);
+    if (orch_sc_never_allowed(e->nr))
+        return orch_xstrdup("nothing: no profile can allow it");
+    if (orch_prof_is_escape(name))
+        return orch_xasprintf(
+            "(a way out of the sandbox) \"syscalls\": {\"rules\": [{\"syscalls\": [\"%s\"], "
+            "\"action\": \"allow\", \"reason\": \"...\"}]}",
+            name);
     return orch_xasprintf("\"syscalls\": {\"allow\": [\"%s\"]}", name);
 }
 
