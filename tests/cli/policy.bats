@@ -143,7 +143,7 @@ END
         [ "$status" -eq 0 ]
         said "$answer" "$more"
     done <<'END'
-ptrace;refused, EPERM;"syscalls": {"allow": ["ptrace"]}
+ptrace;refused, EPERM;"syscalls": {"rules": [{"syscalls": ["ptrace"], "action": "allow", "reason": "..."}]}
 101;ptrace [101];refused, EPERM
 clone3;counted fallback, ENOSYS;
 400;counted fallback, ENOSYS;
