@@ -41,7 +41,7 @@ bool orch_edits_foreign(const struct orch_edits *all, const struct orch_change *
     if (!e->is) /* apply removes only what another type is to replace */
         return orch_type_char(e->was) == c->after.type;
     if (S_ISDIR(e->is) && c->after.type == 'd')
-        return e->was && !only_widened(e);
+        return S_ISDIR(e->was) && !only_widened(e); /* else it was made where nothing or a file was */
     return true;
 }
 
