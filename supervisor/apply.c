@@ -282,8 +282,10 @@ static int make_one_dir(struct job *j, const struct orch_change *c)
     if (mkdirat(dir, name, 0700) < 0 && errno != EEXIST)
         return orch_layer_fail(j->err, -errno, "cannot make", c->path);
     fd = orch_tree_open(dir, name, O_PATH | O_DIRECTORY);
-    if (fd < 0)
+    if (fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP)
         return conflict(j, c->path, "is no directory");
+    if (fd < 0)
+        return orch_layer_fail(j->err, fd, "cannot open", c->path);
     widen(fd);
     if (owns(j) && fchownat(fd, "", j->uid, j->gid, AT_EMPTY_PATH) < 0)
         return orch_layer_fail(j->err, -errno, "cannot give away", c->path);
