@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -164,6 +163,16 @@ void orch_diags_add(struct orch_diags *d, const char *file, unsigned line, unsig
         .pointer = pointer ? clip(pointer) : NULL,
         .msg = clip(msg),
     };
+}
+
+void orch_diags_vadd_at(struct orch_diags *d, const char *origin, unsigned line, unsigned col,
+                        const char *fmt, va_list ap)
+{
+    const char *hash = strrchr(origin, '#');
+    ORCH_AUTO_FREE char *file = orch_xstrndup(origin, hash ? (size_t)(hash - origin) : strlen(origin));
+    ORCH_AUTO_FREE char *msg = format(fmt, ap);
+
+    orch_diags_add(d, file, line, col, hash ? hash + 1 : NULL, "%s", msg);
 }
 
 static int compare_uint(unsigned a, unsigned b)

@@ -9,6 +9,8 @@
 #ifndef ORCH_COMMON_ERR_H
 #define ORCH_COMMON_ERR_H
 
+#include <stdarg.h>
+
 #include "common/util.h"
 
 struct orch_err {
@@ -57,6 +59,9 @@ void orch_diags_note_errno(struct orch_diags *d, int errnum);
 
 void orch_diags_add(struct orch_diags *d, const char *file, unsigned line, unsigned col, const char *pointer,
                     const char *fmt, ...) ORCH_PRINTF(6, 7);
+/* origin: where a rule or tool of a document stands, "FILE#POINTER" or only "FILE". */
+void orch_diags_vadd_at(struct orch_diags *d, const char *origin, unsigned line, unsigned col,
+                        const char *fmt, va_list ap) ORCH_PRINTF(5, 0);
 /* Writes every diagnostic to fd, sorted by file, line, column, escaped for a terminal. */
 void orch_diags_print(const struct orch_diags *d, int fd);
 void orch_diags_fini(struct orch_diags *d);

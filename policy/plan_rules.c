@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fts.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -19,17 +18,11 @@ static void rule_error(struct orch_diags *d, const struct orch_fs_rule *rule, co
 
 static void rule_error(struct orch_diags *d, const struct orch_fs_rule *rule, const char *fmt, ...)
 {
-    const char *hash = strrchr(rule->origin, '#');
-    ORCH_AUTO_FREE char *file =
-        orch_xstrndup(rule->origin, hash ? (size_t)(hash - rule->origin) : strlen(rule->origin));
-    ORCH_AUTO_FREE char *msg = NULL;
     va_list ap;
 
     va_start(ap, fmt);
-    if (vasprintf(&msg, fmt, ap) < 0)
-        msg = NULL;
+    orch_diags_vadd_at(d, rule->origin, rule->line, rule->col, fmt, ap);
     va_end(ap);
-    orch_diags_add(d, file, rule->line, rule->col, hash ? hash + 1 : NULL, "%s", msg ? msg : fmt);
 }
 
 static const char *variable_value(const char *name, size_t n, const struct orch_plan_args *a)

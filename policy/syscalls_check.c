@@ -6,7 +6,6 @@
  * child document stand before those of its parent and may replace them.
  */
 #include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 #include "policy/argset.h"
 #include "policy/syscalls_internal.h"
@@ -28,16 +27,10 @@ struct check {
 
 void orch_sc_report(struct orch_diags *d, const struct orch_syscall_rule *r, const char *fmt, ...)
 {
-    const char *hash = strrchr(r->origin, '#');
-    ORCH_AUTO_FREE char *file =
-        orch_xstrndup(r->origin, hash ? (size_t)(hash - r->origin) : strlen(r->origin));
-    ORCH_AUTO_FREE char *msg = NULL;
     va_list ap;
     va_start(ap, fmt);
-    if (vasprintf(&msg, fmt, ap) < 0)
-        msg = NULL;
+    orch_diags_vadd_at(d, r->origin, r->line, r->col, fmt, ap);
     va_end(ap);
-    orch_diags_add(d, file, r->line, r->col, hash ? hash + 1 : NULL, "%s", msg ? msg : fmt);
 }
 
 #define REPORT(c, r, ...)                                                                                    \

@@ -70,17 +70,6 @@ void orch_try_failed(struct orch_try *t, const struct orch_fail *f)
 
 /* ---- the child of one check ---- */
 
-static void default_signals(void)
-{
-    struct sigaction sa = {.sa_handler = SIG_DFL};
-    sigset_t none;
-
-    for (int sig = 1; sig < NSIG; sig++)
-        (void)sigaction(sig, &sa, NULL);
-    (void)sigemptyset(&none);
-    (void)sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
 /* Nothing a check tries can reach the terminal or a descriptor of ours. Dumpable: what it starts must let it
  * write id maps. */
 static _Noreturn void child_main(struct orch_try *t, const struct orch_doctor_check *check, pid_t parent)
@@ -88,7 +77,7 @@ static _Noreturn void child_main(struct orch_try *t, const struct orch_doctor_ch
     int null;
 
     (void)setpgid(0, 0);
-    default_signals();
+    orch_reset_signals();
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent || prctl(PR_SET_DUMPABLE, 1) < 0)
         _exit(1);
     null = open("/dev/null", O_RDWR | O_CLOEXEC);

@@ -35,8 +35,7 @@ static _Noreturn void report_and_exit(int sock, const struct orch_fail *f)
     _exit(127);
 }
 
-/* Signals as a fresh process has them: the supervisor blocks and ignores some. */
-static void reset_signals(void)
+void orch_reset_signals(void)
 {
     struct sigaction sa = {.sa_handler = SIG_DFL};
     sigset_t none;
@@ -229,7 +228,7 @@ static _Noreturn void agent_main(struct orch_start *s)
     struct orch_fail f = {0};
     int listener, missing = 0;
 
-    reset_signals();
+    orch_reset_signals();
     (void)setsid();
     (void)umask(022);
     if (agent_stdio(s) < 0) {
@@ -301,7 +300,7 @@ _Noreturn void orch_init_main(struct orch_start *s)
     sigset_t mask;
     pid_t agent;
 
-    reset_signals();
+    orch_reset_signals();
     if (own_stdio(s, &f) < 0)
         report_and_exit(s->sock, &f);
     keep_only_ours(s);

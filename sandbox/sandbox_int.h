@@ -68,6 +68,9 @@ int orch_msg_send(int sock, const struct orch_msg *m, int fd);
 /* 1 = got one (ret_fd -1 if none came with it), 0 = end of file, -errno. */
 int orch_msg_recv(int sock, struct orch_msg *ret, int *ret_fd, int flags);
 
+/* In a child: signals as a fresh process has them; the supervisor blocks and ignores some. */
+void orch_reset_signals(void);
+
 /* A directory tree to mount: a detached mount made beforehand (root), or a path that init opens itself. */
 struct orch_tree {
     const char *path;
