@@ -38,10 +38,10 @@ static int same_bytes(const struct orch_mdir *m, const char *name, const struct 
     ORCH_AUTO_FD int a = -1;
     ORCH_AUTO_FD int b = -1;
 
-    a = orch_tree_open_file(m->fd[side[0].tree], name);
+    a = orch_tree_open_seen(m->fd[side[0].tree], name);
     if (a < 0)
         return a;
-    b = orch_tree_open_file(m->fd[side[1].tree], name);
+    b = orch_tree_open_seen(m->fd[side[1].tree], name);
     if (b < 0)
         return b;
     return orch_bytes_equal(a, b, (uint64_t)side[0].st.st_size);

@@ -48,9 +48,11 @@ int orch_bytes_equal(int a, int b, uint64_t size)
     int r;
 
     for (uint64_t off = 0; off < size; off += n) {
-        da = orch_next_data(a, off, size);
-        db = orch_next_data(b, off, size);
-        off = da < db ? da : db;
+        if (size > BLOCK) { /* of one block, looking for holes costs more than reading them */
+            da = orch_next_data(a, off, size);
+            db = orch_next_data(b, off, size);
+            off = da < db ? da : db;
+        }
         n = size - off < BLOCK ? (size_t)(size - off) : BLOCK;
         r = pread_full(a, x, n, off);
         if (r == 0)

@@ -81,7 +81,7 @@ static int digest_bytes(struct orch_sha256 *h, int fd, uint64_t size)
 
 static int digest_file(struct orch_sha256 *h, const struct orch_walk_entry *e)
 {
-    ORCH_AUTO_FD int fd = orch_tree_open_file(e->dirfd, e->name);
+    ORCH_AUTO_FD int fd = orch_tree_open_seen(e->dirfd, e->name);
 
     return fd < 0 ? fd : digest_bytes(h, fd, (uint64_t)e->st->st_size);
 }
@@ -307,7 +307,7 @@ static int sync_entry(const struct orch_walk_entry *e, void *ctx, struct orch_er
 
     (void)err;
     if (S_ISREG(e->st->st_mode))
-        fd = orch_tree_open_file(e->dirfd, e->name);
+        fd = orch_tree_open_seen(e->dirfd, e->name);
     else if (S_ISDIR(e->st->st_mode))
         fd = orch_tree_open(e->dirfd, e->name, O_RDONLY | O_DIRECTORY);
     else

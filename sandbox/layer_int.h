@@ -30,6 +30,8 @@ char *orch_layer_parent(const char *path, const char **ret_name);
 int orch_tree_open(int root, const char *path, int flags);
 /* The same for a plain file: O_RDONLY, never blocks, -EINVAL unless it is regular. */
 int orch_tree_open_file(int dirfd, const char *path);
+/* The same for one that the caller has just seen to be regular: a system call for each look is saved. */
+int orch_tree_open_seen(int dirfd, const char *path);
 
 /* Names of a directory with d_type. The bytes stay where the kernel wrote them, in blocks that the list owns.
  */

@@ -110,7 +110,6 @@ int orch_tree_open(int root, const char *path, int flags)
 int orch_tree_open_file(int dirfd, const char *path)
 {
     ORCH_AUTO_FD int probe = orch_tree_open(dirfd, path, O_PATH | O_NOFOLLOW);
-    ORCH_AUTO_FD int fd = -1;
     struct stat st;
 
     if (probe < 0)
@@ -121,7 +120,14 @@ int orch_tree_open_file(int dirfd, const char *path)
      */
     if (!S_ISREG(st.st_mode))
         return S_ISLNK(st.st_mode) ? -ELOOP : -EINVAL;
-    fd = orch_tree_open(dirfd, path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_NOCTTY);
+    return orch_tree_open_seen(dirfd, path);
+}
+
+int orch_tree_open_seen(int dirfd, const char *path)
+{
+    ORCH_AUTO_FD int fd = orch_tree_open(dirfd, path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_NOCTTY);
+    struct stat st;
+
     if (fd < 0)
         return fd;
     if (fstat(fd, &st) < 0)
