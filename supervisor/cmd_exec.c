@@ -146,7 +146,7 @@ static int compile(struct orch_exec *e, struct orch_err *err)
         return r;
     r = orch_plan_compile(&a, &e->plan, &d);
     if (r == 0)
-        r = orch_preflight_hidden(e->state, e->plan, &d);
+        r = orch_preflight_hidden(e->state, e->profile, e->plan, &d);
     orch_diags_print(&d, STDERR_FILENO);
     orch_diags_fini(&d);
     return r < 0 ? orch_err_set(err, EINVAL, "the profile cannot be used here")

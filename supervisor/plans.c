@@ -28,13 +28,15 @@ static const char *shown_by(const char *dir, const struct orch_plan *plan)
     return NULL;
 }
 
-int orch_preflight_hidden(const char *state, const struct orch_plan *plan, struct orch_diags *d)
+int orch_preflight_hidden(const char *state, const struct orch_profile *p, const struct orch_plan *plan,
+                          struct orch_diags *d)
 {
     const char *rule = shown_by(state, plan);
+    const struct orch_key_place *k = rule ? orch_profile_place(p, rule) : NULL;
 
     if (!rule)
         return 0;
-    orch_diags_add(d, rule, 0, 0, NULL,
+    orch_diags_add(d, k ? k->file : rule, k ? k->line : 0, k ? k->col : 0, k ? k->pointer : NULL,
                    "this shows the state directory '%s' to the agent; give --state DIR elsewhere", state);
     return -EINVAL;
 }
@@ -67,7 +69,7 @@ int orch_run_compile(const struct orch_run *r, size_t phase, const char *prompt,
     };
     int result = orch_plan_compile(&a, ret, d);
 
-    return result < 0 ? result : orch_preflight_hidden(r->state, *ret, d);
+    return result < 0 ? result : orch_preflight_hidden(r->state, p->profile, *ret, d);
 }
 
 /* A gate's plan is compiled again when it runs; here only its faults count. */
@@ -95,7 +97,7 @@ static int try_gate(const struct orch_run *r, const struct orch_gate *g, struct 
         };
         result = orch_plan_compile(&a, &plan, d);
         if (result == 0)
-            result = orch_preflight_hidden(r->state, plan, d);
+            result = orch_preflight_hidden(r->state, g->profile, plan, d);
         orch_plan_free(plan);
     }
     for (size_t i = 0; i < g->n_children; i++) {

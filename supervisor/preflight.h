@@ -33,7 +33,8 @@ void orch_preflight_room(const struct orch_run *r, struct orch_progress *p);
 
 /* State is never visible inside (design 8): -EINVAL + diagnostic if a rule or a tool's directory of the plan
  * shows it. */
-int orch_preflight_hidden(const char *state, const struct orch_plan *plan, struct orch_diags *d);
+int orch_preflight_hidden(const char *state, const struct orch_profile *p, const struct orch_plan *plan,
+                          struct orch_diags *d);
 /* The plan of one attempt. */
 int orch_run_compile(const struct orch_run *r, size_t phase, const char *prompt, unsigned attempt,
                      struct orch_plan **ret, struct orch_diags *d);

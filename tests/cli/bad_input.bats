@@ -15,7 +15,10 @@ echo x >ran
 END
 }
 
-teardown() { orch_teardown; }
+teardown() {
+    [ -z "${dir:-}" ] || { chmod -R u+rwX "$dir" && rm -rf "$dir"; }
+    orch_teardown
+}
 
 PASS='{"type": "command", "name": "gate", "run": ["true"]}'
 
@@ -713,4 +716,22 @@ END
     [ "$status" -eq 0 ]
     orch run --workspace "$WS" --state "$STATE" -- "$f"
     [ "$status" -eq 0 ]
+}
+
+@test "a_rule_that_shows_the_state_directory_is_refused_at_its_place" {
+    dir=$(mktemp -d /var/tmp/orch-test.XXXXXX) # no rule can show what lies in /tmp
+    mkdir "$dir/state" "$dir/other"
+    ln -s "$dir/state" "$dir/link"
+    one_phase idle ./shows.json "$PASS"
+    for path in "$dir" "$dir/state" "$dir/link" "$dir/other"; do
+        printf '{"schema":1,"name":"shows","extends":"plan","widen":"test",\n "filesystem":[{"path":"%s","access":"ro"}]}' "$path" >"$W/shows.json"
+        orch run --workspace "$WS" --state "$dir/state" --run-id "${path##*/}" "$W/workflow.json"
+        if [ "$path" = "$dir/other" ]; then # control
+            [ "$status" -eq 0 ]
+        else
+            [ "$status" -eq 2 ]
+            [[ "$output" == *"/shows.json:2:16: error: this shows the state directory '$dir/state' to the agent; give --state DIR elsewhere (at /filesystem/0)"* ]]
+            [[ "$output" != *agent-ran* ]]
+        fi
+    done
 }
