@@ -243,6 +243,7 @@ static void fini(struct orch_exec *e)
     free(e->cwd);
     free(e->dir);
     free(e->upper);
+    free(e->scaffold);
 }
 
 int orch_cmd_exec(const struct orch_options *opt)

@@ -25,7 +25,8 @@ struct orch_exec {
     struct orch_signals signals;
     struct orch_buf fingerprint; /* with --apply: the workspace before */
     int held;                    /* the layer directory, locked as long as it is in use; -1 = none */
-    char *dir, *upper;           /* the throw-away layer; dir NULL = none made */
+    char *dir, *upper,
+        *scaffold; /* the throw-away layer; dir NULL = none made, scaffold NULL = none needed */
     struct orch_outq out[2];
     struct orch_usage usage;
     bool escape[2]; /* the stream is a terminal */
@@ -41,9 +42,9 @@ struct orch_exec {
 /* Locks a layer directory: a descriptor, or -errno. Removes those beside it that nobody holds. */
 int orch_exec_hold(const char *dir);
 void orch_exec_sweep(const char *parent);
-/* Makes the throw-away layer in the state directory: dir, upper and held; *ret_scaffold is an empty directory
- * in it. */
-int orch_exec_layer(struct orch_exec *e, char **ret_scaffold, struct orch_err *err);
+/* Makes the throw-away layer in the state directory: dir, upper, scaffold and held. ret: what runs on it, its
+ * pointers valid as long as e; whoever wants files or a time limit sets them. */
+int orch_exec_layer(struct orch_exec *e, struct orch_sandbox_args *ret, struct orch_err *err);
 /* Layer, scaffold, sandbox. 0 or -errno: then nothing ran. */
 int orch_exec_sandbox(struct orch_exec *e, struct orch_err *err);
 /* Counts the changes; applies them when asked to and the command exited 0. -errno when they may not be

@@ -92,7 +92,7 @@ static int make_sub(const struct orch_exec *e, const char *name, mode_t mode, ch
     return orch_err_sys(err, errno, "cannot make the layer");
 }
 
-int orch_exec_layer(struct orch_exec *e, char **ret_scaffold, struct orch_err *err)
+static int make_layer(struct orch_exec *e, char **ret_scaffold, struct orch_err *err)
 {
     ORCH_AUTO_FREE char *parent = orch_xasprintf("%s/exec", e->state);
     ORCH_AUTO_FREE char *dir = orch_xasprintf("%s/XXXXXX", parent);
@@ -114,19 +114,31 @@ int orch_exec_layer(struct orch_exec *e, char **ret_scaffold, struct orch_err *e
     return r < 0 ? r : make_sub(e, "scaffold", 0755, ret_scaffold, err);
 }
 
-static int run(struct orch_exec *e, const char *scaffold, struct orch_err *err)
+int orch_exec_layer(struct orch_exec *e, struct orch_sandbox_args *ret, struct orch_err *err)
 {
-    const struct orch_strv none = {0};
-    const struct orch_sandbox_args args = {
+    static const struct orch_strv none;
+    ORCH_AUTO_FREE char *scaffold = NULL;
+    bool used = false;
+    int r = make_layer(e, &scaffold, err);
+
+    if (r == 0)
+        r = orch_upper_prepare(&none, e->workspace, e->plan, e->upper, scaffold, &used, err);
+    if (used)
+        e->scaffold = ORCH_TAKE_PTR(scaffold);
+    *ret = (struct orch_sandbox_args){
         .plan = e->plan,
         .workspace = {.layers = &none,
                       .bottom = e->workspace,
-                      .scaffold = scaffold,
+                      .scaffold = e->scaffold,
                       .layer_dir = e->plan->workspace_writes ? e->dir : NULL},
         .home = {.layers = &none},
         .stdin_fd = -1,
-        .wall_ms = e->profile->limits.wall_ms,
     };
+    return r;
+}
+
+static int run(struct orch_exec *e, const struct orch_sandbox_args *args, struct orch_err *err)
+{
     const struct orch_sandbox_hooks hooks = {
         .ctx = e,
         .on_denial = on_denial,
@@ -143,7 +155,7 @@ static int run(struct orch_exec *e, const char *scaffold, struct orch_err *err)
         e->escape[i] = isatty(i + 1);
     }
     e->capture = (struct orch_capture){.log = {-1, -1}, .show = show_line, .ctx = e};
-    r = orch_sandbox_run(&args, &hooks, &e->outcome, err);
+    r = orch_sandbox_run(args, &hooks, &e->outcome, err);
     if (r < 0)
         orch_preflight_point(err);
     (void)orch_capture_end(&e->capture, &(struct orch_err){0});
@@ -155,15 +167,12 @@ static int run(struct orch_exec *e, const char *scaffold, struct orch_err *err)
 
 int orch_exec_sandbox(struct orch_exec *e, struct orch_err *err)
 {
-    const struct orch_strv none = {0};
-    ORCH_AUTO_FREE char *scaffold = NULL;
-    bool used = false;
-    int r = orch_exec_layer(e, &scaffold, err);
+    struct orch_sandbox_args args;
+    int r = orch_exec_layer(e, &args, err);
 
+    args.wall_ms = e->profile->limits.wall_ms;
     if (r == 0)
-        r = orch_upper_prepare(&none, e->workspace, e->plan, e->upper, scaffold, &used, err);
-    if (r == 0)
-        r = run(e, used ? scaffold : NULL, err);
+        r = run(e, &args, err);
     e->ran = r == 0;
     if (r == 0 && e->failed) {
         *err = e->err;

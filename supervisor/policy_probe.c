@@ -137,24 +137,10 @@ static enum orch_next on_tick(void *ctx)
 
 /* ---- one sandbox ---- */
 
-static int run_sandbox(struct batch *b, struct orch_exec *e, const char *scaffold, struct orch_err *err)
+static int run_sandbox(struct batch *b, struct orch_exec *e, struct orch_sandbox_args *args,
+                       struct orch_err *err)
 {
-    const struct orch_strv none = {0};
     const struct orch_file files[] = {{"bin/probe", orch_probe_blob, orch_probe_blob_len()}};
-    uint64_t wall = b->profile->limits.wall_ms;
-    const struct orch_sandbox_args args = {
-        .plan = e->plan,
-        .workspace = {.layers = &none,
-                      .bottom = e->workspace,
-                      .scaffold = scaffold,
-                      .layer_dir = e->plan->workspace_writes ? e->dir : NULL},
-        .home = {.layers = &none},
-        .stdin_fd = -1,
-        .files = files,
-        .n_files = 1,
-        .control = false,
-        .wall_ms = wall && wall < WALL_MS ? wall : WALL_MS,
-    };
     const struct orch_sandbox_hooks hooks = {
         .ctx = b,
         .on_denial = on_denial,
@@ -162,7 +148,13 @@ static int run_sandbox(struct batch *b, struct orch_exec *e, const char *scaffol
         .on_tick = on_tick,
         .wake_fd = b->signals->fd,
     };
-    int r = orch_sandbox_run(&args, &hooks, &b->outcome, err);
+    uint64_t wall = b->profile->limits.wall_ms;
+    int r;
+
+    args->files = files;
+    args->n_files = 1;
+    args->wall_ms = wall && wall < WALL_MS ? wall : WALL_MS;
+    r = orch_sandbox_run(args, &hooks, &b->outcome, err);
 
     if (r == 0 && b->outcome.end == ORCH_END_SETUP)
         r = orch_sandbox_explain(&b->outcome, e->state, e->workspace, err);
@@ -173,15 +165,11 @@ static int run_sandbox(struct batch *b, struct orch_exec *e, const char *scaffol
 
 static int with_layer(struct batch *b, struct orch_exec *e, struct orch_err *err)
 {
-    const struct orch_strv none = {0};
-    ORCH_AUTO_FREE char *scaffold = NULL;
-    bool used = false;
-    int r = orch_exec_layer(e, &scaffold, err);
+    struct orch_sandbox_args args;
+    int r = orch_exec_layer(e, &args, err);
 
     if (r == 0)
-        r = orch_upper_prepare(&none, e->workspace, e->plan, e->upper, scaffold, &used, err);
-    if (r == 0)
-        r = run_sandbox(b, e, used ? scaffold : NULL, err);
+        r = run_sandbox(b, e, &args, err);
     return r;
 }
 

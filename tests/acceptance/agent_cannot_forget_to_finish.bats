@@ -101,9 +101,11 @@ END
     # Outside, the daemon outlives its parent.
     mkdir "$T/control"
     (cd "$T/control" && sed "s/sh -c '/sh -c 'echo \$\$ >pid; /" "$FLOW/daemon.sh" | sh 3>&-)
-    before=$(cat "$T/control/beat")
-    sleep 0.3
-    after=$(cat "$T/control/beat")
+    before=$(cat "$T/control/beat") after=$before i=0
+    while [ "$before" = "$after" ] && [ $((i += 1)) -le 100 ]; do
+        sleep 0.1
+        after=$(cat "$T/control/beat")
+    done
     kill -KILL "$(cat "$T/control/pid")"
     [ "$before" != "$after" ]
 

@@ -193,7 +193,6 @@ END
 
 @test "python3_venv_in_the_workspace" {
     need python3
-    python3 -c 'import venv' 2>/dev/null || skip "needs python3-venv"
     works implement <<'END'
 python3 -m venv --without-pip env
 . env/bin/activate

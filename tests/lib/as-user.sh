@@ -4,7 +4,7 @@
 # to everybody. Needs root.
 set -eu
 uid=${ORCH_TEST_UID:-1000}
-user=$(mktemp -d /tmp/orch-user.XXXXXX)
+user=$(mktemp -d "${TMPDIR:-/tmp}/orch-user.XXXXXX")
 trap 'rm -rf "$user"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM

@@ -26,16 +26,16 @@ step()
     fi
 }
 
-# add STATUS: adds what the suites counted; suites that did not come to counting are one failure.
+# add COUNTS STATUS: adds what a suite counted; one that did not come to counting is one failure.
 add()
 {
-    if [ -s "$tmp/counts" ]; then
-        read -r p f s <"$tmp/counts"
+    if [ -s "$1" ]; then
+        read -r p f s <"$1"
         passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
-    elif [ "$1" -ne 0 ]; then
+    else
+        echo "  $(basename "$1"): the suites did not come to their end (status $2)"
         failed=$((failed + 1))
     fi
-    rm -f "$tmp/counts"
 }
 
 echo "lints"
@@ -64,28 +64,41 @@ else
     skipped=$((skipped + 1))
 fi
 
-echo "tests as $(id -un 2>/dev/null || id -u)"
-rc=0
-# What the sweep need not repeat for each user is shared between the two rounds.
-share='' share2=''
-[ "$(id -u)" -ne 0 ] || share=0/2 share2=1/2
-ORCH_FAULT_SHARE=$share ORCH_COUNTS=$tmp/counts tests/lib/suite.sh unit cli acceptance redteam fault || rc=$?
-add "$rc"
+# round COUNTS SHARE PREFIX...: all suites by way of PREFIX; what they counted goes to COUNTS and COUNTS.fault.
+round()
+{
+    round_counts=$1 round_share=$2 round_rc=0
+    shift 2
+    ORCH_COUNTS=$round_counts "$@" tests/lib/suite.sh unit cli acceptance redteam || round_rc=1
+    ORCH_COUNTS=$round_counts.fault ORCH_FAULT_SHARE=$round_share \
+        tests/lib/on-tmpfs.sh "$@" tests/lib/suite.sh fault || round_rc=1
+    return "$round_rc"
+}
 
+# As root there are two rounds, side by side; what the sweep need not repeat for each user is shared between them.
+share='' other='' other_rc=0
 if [ "$(id -u)" -eq 0 ]; then
-    uid=${ORCH_TEST_UID:-1000}
-    echo "tests as user $uid"
+    uid=${ORCH_TEST_UID:-1000} share=0/2
     readable_tree "$tmp"
     mkdir "$tmp/share"
     chmod 0711 "$tmp"
     chown "$uid" "$tmp/share"
-    rc=0
-    (cd "$tree" && ORCH_FAULT_SHARE=$share2 ORCH_COUNTS=$tmp/share/counts "$tree/tests/lib/as-user.sh" \
-        "$tree/tests/lib/suite.sh" unit cli acceptance redteam fault) || rc=$?
-    if [ -f "$tmp/share/counts" ]; then
-        cp "$tmp/share/counts" "$tmp/counts"
-    fi
-    add "$rc"
+    (cd "$tree" && round "$tmp/share/counts" 1/2 tests/lib/as-user.sh) >"$tmp/other" 2>&1 &
+    other=$!
+    trap 'kill "$other" 2>/dev/null; exit 130' INT
+    trap 'kill "$other" 2>/dev/null; exit 143' TERM
+fi
+echo "tests as $(id -un 2>/dev/null || id -u)"
+rc=0
+round "$tmp/counts" "$share" env || rc=$?
+add "$tmp/counts" "$rc"
+add "$tmp/counts.fault" "$rc"
+if [ -n "$other" ]; then
+    wait "$other" || other_rc=$?
+    echo "tests as user $uid"
+    cat "$tmp/other"
+    add "$tmp/share/counts" "$other_rc"
+    add "$tmp/share/counts.fault" "$other_rc"
 fi
 
 [ "$skipped" -eq 0 ] || echo "$skipped skipped"
