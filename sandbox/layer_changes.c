@@ -3,21 +3,34 @@
  *
  * One walk over both merged views at once. A directory needs a visit only if a new tree has it, or if the new
  * trees hide something older in it; so the cost is that of the layer and of what it hides, not of the
- * workspace.
+ * workspace. Of many directories a second thread takes its share: all of the time is spent in system calls.
  */
 #include "sandbox/layer_int.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
 #include <string.h>
+
+#define HELP_FROM 24 /* directories waiting: what they cost is more than a thread and its wake-up */
 
 struct diff {
     const struct orch_view *v;
     size_t n_new;
-    struct orch_changes *out;
-    size_t cap;
+    pthread_mutex_t lock; /* of all that follows */
+    pthread_cond_t more;  /* a directory was found, or the end is near */
     struct orch_dirq q;
+    size_t busy;          /* threads that may still find directories */
+    int r;                /* the first failure */
+    struct orch_buf path; /* where it was */
+};
+
+struct worker {
+    struct diff *d;
+    struct orch_changes out;
+    size_t cap;
     unsigned char *in; /* scratch of a step */
 };
 
@@ -66,21 +79,21 @@ static int same(const struct orch_mdir *m, const char *name, const struct orch_s
     return after->size == before->size ? same_bytes(m, name, side) : 0;
 }
 
-static void emit(struct diff *d, const char *path, enum orch_change_kind kind, struct orch_entry *before,
+static void emit(struct worker *w, const char *path, enum orch_change_kind kind, struct orch_entry *before,
                  struct orch_entry *after)
 {
-    struct orch_changes *c = d->out;
+    struct orch_changes *c = &w->out;
 
-    if (c->n == d->cap) {
-        d->cap = d->cap ? d->cap * 2 : 64;
-        c->v = orch_xreallocarray(c->v, d->cap, sizeof(*c->v));
+    if (c->n == w->cap) {
+        w->cap = w->cap ? w->cap * 2 : 64;
+        c->v = orch_xreallocarray(c->v, w->cap, sizeof(*c->v));
     }
     c->v[c->n++] = (struct orch_change){orch_xstrdup(path), kind, *before, *after};
     *before = (struct orch_entry){0};
     *after = (struct orch_entry){0};
 }
 
-static int compare(struct diff *d, const struct orch_mdir *m, const char *path, const char *name,
+static int compare(struct worker *w, const struct orch_mdir *m, const char *path, const char *name,
                    const struct orch_side side[2])
 {
     struct orch_entry ORCH_AUTO(orch_entry_fini) after = {0};
@@ -92,12 +105,12 @@ static int compare(struct diff *d, const struct orch_mdir *m, const char *path, 
     if (r < 0 || (!after.type && !before.type))
         return r;
     if (!after.type || !before.type) {
-        emit(d, path, after.type ? ORCH_CREATED : ORCH_DELETED, &before, &after);
+        emit(w, path, after.type ? ORCH_CREATED : ORCH_DELETED, &before, &after);
         return 0;
     }
     r = same(m, name, side, &after, &before);
     if (r == 0)
-        emit(d, path, ORCH_MODIFIED, &before, &after);
+        emit(w, path, ORCH_MODIFIED, &before, &after);
     return r < 0 ? r : 0;
 }
 
@@ -119,27 +132,34 @@ static bool has_new(const struct diff *d, const unsigned char *in)
     return false;
 }
 
-static int visit_name(struct diff *d, const struct orch_mdir *m, size_t node, const char *name,
+static void push(struct diff *d, size_t node, const char *name, const unsigned char *in)
+{
+    unsigned char *own = orch_xmalloc(d->v->n);
+
+    memcpy(own, in, d->v->n);
+    (void)pthread_mutex_lock(&d->lock);
+    orch_dirq_push(&d->q, node, name, own);
+    (void)pthread_cond_signal(&d->more);
+    (void)pthread_mutex_unlock(&d->lock);
+}
+
+static int visit_name(struct worker *w, const struct orch_mdir *m, size_t node, const char *name,
                       struct orch_buf *path)
 {
     struct orch_side side[2];
     size_t len = path->len;
-    unsigned char *in;
-    int r = orch_mdir_step(m, name, side, d->in);
+    int r = orch_mdir_step(m, name, side, w->in);
 
     if (r < 0)
         return r;
     if (len)
         orch_buf_char(path, '/');
     orch_buf_str(path, name);
-    r = compare(d, m, path->data, name, side);
+    r = compare(w, m, path->data, name, side);
     path->len = len;
     path->data[len] = '\0';
-    if (r == 0 && (has_new(d, d->in) || cuts(d, d->in))) {
-        in = orch_xmalloc(d->v->n);
-        memcpy(in, d->in, d->v->n);
-        orch_dirq_push(&d->q, node, name, in);
-    }
+    if (r == 0 && (has_new(w->d, w->in) || cuts(w->d, w->in)))
+        push(w->d, node, name, w->in);
     return r;
 }
 
@@ -157,21 +177,101 @@ static int candidates(const struct diff *d, const struct orch_mdir *m, struct or
     return r;
 }
 
-static int visit(struct diff *d, size_t node, struct orch_buf *path)
+static int visit(struct worker *w, size_t node, const unsigned char *in, struct orch_buf *path)
 {
     struct orch_mdir ORCH_AUTO(orch_mdir_fini) m = {0};
     struct orch_names ORCH_AUTO(orch_names_fini) names = {0};
-    ORCH_AUTO_FREE unsigned char *in = ORCH_TAKE_PTR(d->q.v[node].data);
-    int r = orch_mdir_open(d->v, path->data, in, &m);
+    int r = orch_mdir_open(w->d->v, path->data, in, &m);
 
     if (r == 0)
-        r = candidates(d, &m, &names);
+        r = candidates(w->d, &m, &names);
     for (size_t i = 0; i < names.n && r == 0; i++) {
         if (i == 0 || strcmp(names.v[i].s, names.v[i - 1].s) != 0)
-            r = visit_name(d, &m, node, names.v[i].s, path);
+            r = visit_name(w, &m, node, names.v[i].s, path);
     }
     return r;
 }
+
+/* ---- the threads ---- */
+
+/* Under the lock. Waits for a directory; false: there is none left, or something failed. */
+static bool take(struct diff *d, size_t *ret_node, unsigned char **ret_in, struct orch_buf *path)
+{
+    while (d->r == 0 && d->q.n_todo == 0 && d->busy > 0)
+        (void)pthread_cond_wait(&d->more, &d->lock);
+    if (d->r < 0 || !orch_dirq_pop(&d->q, ret_node, path))
+        return false;
+    *ret_in = ORCH_TAKE_PTR(d->q.v[*ret_node].data);
+    d->busy++;
+    return true;
+}
+
+/* Under the lock. */
+static void give_back(struct diff *d, int r, const struct orch_buf *path)
+{
+    d->busy--;
+    if (r < 0 && d->r == 0) {
+        d->r = r;
+        orch_buf_add(&d->path, path->data, path->len);
+    }
+    if (d->r < 0 || (d->busy == 0 && d->q.n_todo == 0))
+        (void)pthread_cond_broadcast(&d->more);
+}
+
+/* Works until nothing is left, or, with until not 0, until so many directories wait. */
+static void work(struct worker *w, size_t until)
+{
+    ORCH_AUTO_BUF struct orch_buf path = {0};
+    struct diff *d = w->d;
+    unsigned char *in;
+    size_t node;
+    int r;
+
+    (void)pthread_mutex_lock(&d->lock);
+    while ((until == 0 || d->q.n_todo < until) && take(d, &node, &in, &path)) {
+        (void)pthread_mutex_unlock(&d->lock);
+        r = visit(w, node, in, &path);
+        free(in);
+        (void)pthread_mutex_lock(&d->lock);
+        give_back(d, r, &path);
+    }
+    (void)pthread_mutex_unlock(&d->lock);
+}
+
+static void *help(void *worker)
+{
+    work(worker, 0);
+    return NULL;
+}
+
+/* Without signals: they are for the main thread. */
+static bool start(struct worker *w, pthread_t *ret)
+{
+    pthread_attr_t attr;
+    sigset_t all;
+    bool ok = pthread_attr_init(&attr) == 0;
+
+    if (!ok)
+        return false;
+    (void)sigfillset(&all);
+    ok = pthread_attr_setsigmask_np(&attr, &all) == 0 && pthread_create(ret, &attr, help, w) == 0;
+    (void)pthread_attr_destroy(&attr);
+    return ok;
+}
+
+static void work_all(struct worker w[2])
+{
+    pthread_t thread;
+    bool helped;
+
+    work(&w[0], HELP_FROM);
+    helped = w[0].d->q.n_todo > 0 && w[0].d->r == 0 && start(&w[1], &thread);
+    work(&w[0], 0);
+    if (helped)
+        (void)pthread_join(thread, NULL);
+}
+
+/* ---- all of it ---- */
 
 static int cmp_changes(const void *a, const void *b)
 {
@@ -180,43 +280,56 @@ static int cmp_changes(const void *a, const void *b)
     return strcmp(x->path, y->path);
 }
 
-static int walk(struct diff *d, struct orch_err *err)
+static void join(struct orch_changes *a, struct orch_changes *b)
 {
-    ORCH_AUTO_BUF struct orch_buf path = {0};
+    if (b->n) {
+        a->v = orch_xreallocarray(a->v, a->n + b->n, sizeof(*a->v));
+        memcpy(a->v + a->n, b->v, b->n * sizeof(*b->v));
+        a->n += b->n;
+    }
+    free(b->v);
+    *b = (struct orch_changes){0};
+    if (a->n)
+        qsort(a->v, a->n, sizeof(*a->v), cmp_changes);
+}
+
+static int walk(struct diff *d, struct orch_changes *ret, struct orch_err *err)
+{
+    struct worker w[2] = {{.d = d}, {.d = d}};
     unsigned char *in = orch_xmalloc(d->v->n);
-    size_t node;
-    int r = 0;
 
     for (size_t i = 0; i < d->v->n; i++)
         in[i] = (unsigned char)(ORCH_IN_FULL | (i >= d->n_new ? ORCH_IN_OLD : 0));
     orch_dirq_push(&d->q, ORCH_DIRQ_ROOT, "", in);
-    while (r == 0 && orch_dirq_pop(&d->q, &node, &path))
-        r = visit(d, node, &path);
-    return r < 0 ? orch_layer_fail(err, r, "cannot compare the directory", path.data ? path.data : "") : 0;
+    for (size_t i = 0; i < 2; i++)
+        w[i].in = orch_xcalloc(d->v->n, 1);
+    work_all(w);
+    for (size_t i = 0; i < 2; i++)
+        free(w[i].in);
+    join(&w[0].out, &w[1].out);
+    if (d->r < 0) {
+        orch_changes_fini(&w[0].out);
+        return orch_layer_fail(err, d->r, "cannot compare the directory", d->path.data ? d->path.data : "");
+    }
+    *ret = w[0].out;
+    return 0;
 }
 
 int orch_view_changes(const struct orch_view *full, size_t n_new, struct orch_changes *ret,
                       struct orch_err *err)
 {
-    struct orch_changes ORCH_AUTO(orch_changes_fini) c = {0};
-    struct diff d = {.v = full, .n_new = n_new, .out = &c};
+    struct diff d = {
+        .v = full, .n_new = n_new, .lock = PTHREAD_MUTEX_INITIALIZER, .more = PTHREAD_COND_INITIALIZER};
     int r;
 
     if (n_new > full->n)
         return orch_err_set(err, EINVAL, "more new layers than layers");
     if (full->n == 0 || n_new == 0) {
-        *ret = c;
+        *ret = (struct orch_changes){0};
         return 0;
     }
-    d.in = orch_xcalloc(full->n, 1);
-    r = walk(&d, err);
-    free(d.in);
+    r = walk(&d, ret, err);
     orch_dirq_fini(&d.q);
-    if (r < 0)
-        return r;
-    if (c.n)
-        qsort(c.v, c.n, sizeof(*c.v), cmp_changes);
-    *ret = c;
-    c = (struct orch_changes){0};
-    return 0;
+    orch_buf_fini(&d.path);
+    return r;
 }

@@ -46,8 +46,9 @@ struct orch_names {
     struct orch_names_block *blocks;
 };
 
-int orch_names_read(int dirfd, size_t rank, struct orch_names *out); /* appends, unsorted */
-void orch_names_sort(struct orch_names *names);                      /* by name, then rank */
+/* Appends, unsorted. dirfd: open for reading, or O_PATH, which costs another opening. */
+int orch_names_read(int dirfd, size_t rank, struct orch_names *out);
+void orch_names_sort(struct orch_names *names); /* by name, then rank */
 void orch_names_fini(struct orch_names *names);
 
 /* Directories found and not yet visited. A path is kept as parent and name: memory grows with the count, not
@@ -96,7 +97,7 @@ int orch_walk(int root, unsigned flags, orch_walk_fn fn, void *ctx, struct orch_
 
 struct orch_mdir {
     const struct orch_view *view;
-    int *fd;           /* O_PATH, -1 = takes no part */
+    int *fd;           /* O_PATH, or for a layer to read; -1 = takes no part */
     unsigned char *in; /* view->n bytes */
 };
 

@@ -8,8 +8,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
+
+#ifndef SYS_getxattrat
+#define SYS_getxattrat 464 /* Linux 6.13 */
+#endif
 
 static const unsigned side_bit[2] = {ORCH_IN_FULL, ORCH_IN_OLD};
 
@@ -36,6 +41,14 @@ void orch_mdir_fini(struct orch_mdir *m)
     *m = (struct orch_mdir){0};
 }
 
+/* Of a layer every name is read, of the workspace as a rule only some are looked up. */
+static int open_dir(const struct orch_view_tree *t, const char *path)
+{
+    int fd = t->layer ? orch_tree_open(t->fd, path, O_RDONLY | O_DIRECTORY) : -EACCES;
+
+    return fd == -EACCES ? orch_tree_open(t->fd, path, O_PATH | O_DIRECTORY) : fd;
+}
+
 int orch_mdir_open(const struct orch_view *v, const char *path, const unsigned char *in,
                    struct orch_mdir *ret)
 {
@@ -45,7 +58,7 @@ int orch_mdir_open(const struct orch_view *v, const char *path, const unsigned c
     for (size_t i = 0; i < v->n && r == 0; i++) {
         if (!in[i])
             continue;
-        fd = orch_tree_open(v->t[i].fd, path, O_PATH | O_DIRECTORY);
+        fd = open_dir(&v->t[i], path);
         if (fd == -EXDEV && !v->t[i].layer)
             continue; /* a mount in the workspace: overlayfs shows what lies beneath it, which cannot be seen
                          here */
@@ -66,22 +79,39 @@ int orch_mdir_root(const struct orch_view *v, struct orch_mdir *ret)
     return orch_mdir_open(v, "", in, ret);
 }
 
+struct xattr_args_v0 { /* getxattrat(2): struct xattr_args, which older headers lack */
+    uint64_t value;
+    uint32_t size, flags;
+};
+
+/* The length of an attribute of a directory, or -errno. */
+static ssize_t dir_xattr(int dirfd, const char *name, const char *attr, void *value, size_t size)
+{
+    struct xattr_args_v0 args = {(uint64_t)(uintptr_t)value, (uint32_t)size, 0};
+    ORCH_AUTO_FD int fd = -1;
+    ssize_t n = syscall(SYS_getxattrat, dirfd, name, AT_SYMLINK_NOFOLLOW, attr, &args, sizeof(args));
+
+    if (n < 0 && errno == ENOSYS) {
+        fd = orch_tree_open(dirfd, name, O_RDONLY | O_DIRECTORY);
+        if (fd < 0)
+            return fd;
+        n = fgetxattr(fd, attr, value, size);
+    }
+    return n < 0 ? -errno : n;
+}
+
 /* 1 = opaque, 0 = not. Reading user.* needs read permission; without it the answer is unknown, so it is an
  * error. */
 static int is_opaque(int dirfd, const char *name)
 {
-    ORCH_AUTO_FD int fd = orch_tree_open(dirfd, name, O_RDONLY | O_DIRECTORY);
     char value[4];
-    ssize_t n;
+    ssize_t n = dir_xattr(dirfd, name, ORCH_OPAQUE_XATTR, value, sizeof(value));
 
-    if (fd < 0)
-        return fd;
-    n = fgetxattr(fd, ORCH_OPAQUE_XATTR, value, sizeof(value));
     if (n >= 0)
         return n == 1 && value[0] == 'y';
-    if (errno == ERANGE) /* longer than any value with a meaning; orch_layer_check refuses it */
+    if (n == -ERANGE) /* longer than any value with a meaning; orch_layer_check refuses it */
         return 0;
-    return errno == ENODATA || errno == EOPNOTSUPP ? 0 : -errno;
+    return n == -ENODATA || n == -EOPNOTSUPP ? 0 : (int)n;
 }
 
 struct found { /* one tree's entry of a name */

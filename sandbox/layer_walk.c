@@ -175,10 +175,14 @@ static struct orch_names_block *block_with_room(struct orch_names *out)
 
 int orch_names_read(int dirfd, size_t rank, struct orch_names *out)
 {
-    ORCH_AUTO_FD int fd = open_below(dirfd, ".", O_RDONLY | O_DIRECTORY);
+    ORCH_AUTO_FD int own = -1;
+    int fd = dirfd;
 
-    if (fd < 0)
-        return fd;
+    if (lseek(dirfd, 0, SEEK_SET) < 0) { /* O_PATH */
+        own = fd = open_below(dirfd, ".", O_RDONLY | O_DIRECTORY);
+        if (fd < 0)
+            return fd;
+    }
     for (;;) {
         struct orch_names_block *b = block_with_room(out);
         char *p = b->data + b->used, *end;
