@@ -3,6 +3,7 @@
 
 #include "common/exit.h"
 #include "common/io.h"
+#include "supervisor/keys.h"
 #include "supervisor/run.h"
 
 static int open_run(const struct orch_options *opt, struct orch_rundir *ret, struct orch_err *err)
@@ -29,11 +30,14 @@ int orch_cmd_verify(const struct orch_options *opt)
 {
     struct orch_rundir dir = ORCH_RUNDIR_NONE;
     ORCH_AUTO_BUF struct orch_buf ok = {0};
+    char key[ORCH_KEY_SIZE];
     struct orch_err err = {0};
-    int k = open_run(opt, &dir, &err);
+    int k = opt->key ? orch_keys_public(opt->key, key, &err) : 0;
 
     if (k == 0)
-        k = orch_run_verify(&dir, &ok, &err);
+        k = open_run(opt, &dir, &err);
+    if (k == 0)
+        k = orch_run_verify(&dir, opt->key ? key : NULL, &ok, &err);
     (void)orch_write_all(STDOUT_FILENO, ok.data ? ok.data : "", ok.len);
     orch_rundir_close(&dir);
     return k < 0 ? orch_fail(&err, ORCH_EXIT_CORRUPT) : ORCH_EXIT_OK;

@@ -17,7 +17,7 @@ struct orch_option_list { /* of an option that may be given again and again */
 };
 
 struct orch_options {
-    const char *workspace, *state, *run_id, *mode, *until, *profile, *audit;
+    const char *workspace, *state, *run_id, *mode, *until, *profile, *audit, *key;
     const char *reason, *digest, *keep, *older_than;
     struct orch_option_list skip, force_gate;
     bool closure, syscalls, exit_code; /* of the policy verbs */
@@ -65,6 +65,7 @@ int orch_cmd_apply(const struct orch_options *opt);
 int orch_cmd_discard(const struct orch_options *opt);
 int orch_cmd_status(const struct orch_options *opt);
 int orch_cmd_audit(const struct orch_options *opt);
+int orch_cmd_keygen(const struct orch_options *opt);
 int orch_cmd_verify(const struct orch_options *opt);
 int orch_cmd_list(const struct orch_options *opt);
 int orch_cmd_logs(const struct orch_options *opt);

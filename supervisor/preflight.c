@@ -1,6 +1,7 @@
 /* preflight.c - the checks of the host's side: workspace, mounts, owners, what can be enforced. See
  * preflight.h. */
 #include "supervisor/preflight.h"
+#include "supervisor/keys.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -224,6 +225,8 @@ int orch_preflight_host(const char *state, const char *workspace, struct orch_er
 
     if (r == 0)
         r = check_room(state, err);
+    if (r == 0)
+        r = orch_keys_check(state, err);
     if (r < 0)
         return r;
     r = orch_sandbox_probe(state, workspace, err);

@@ -11,6 +11,7 @@
 #include "common/escape.h"
 #include "common/exit.h"
 #include "common/io.h"
+#include "supervisor/keys.h"
 #include "supervisor/preflight.h"
 
 #define INPUTS_MAX (64u << 20)
@@ -105,11 +106,13 @@ int orch_run_reopen(struct orch_run *r, const char *id, struct orch_err *err)
     if (k == 0)
         k = orch_state_resolve(r->opt->state, &r->state, err);
     if (k == 0)
+        k = orch_keys_check(r->state, err);
+    if (k == 0)
         k = orch_rundir_open(r->state, id, &r->dir, err);
     if (k == 0)
         k = orch_rundir_lock(&r->dir, err);
     if (k == 0)
-        k = orch_run_verify(&r->dir, NULL, err);
+        k = orch_run_verify(&r->dir, NULL, NULL, err);
     if (k == 0)
         k = orch_journal_continue(r->dir.fd, &r->journal, err);
     if (k < 0)

@@ -1,4 +1,5 @@
 /* run.c - the run loop: ask the state what comes next, do it, journal it. See run.h. */
+#include "supervisor/keys.h"
 #include "supervisor/run.h"
 
 #include <errno.h>
@@ -141,6 +142,25 @@ int orch_run_start(struct orch_run *r, struct orch_err *err)
     return k < 0 ? k : orch_print_start(r, err);
 }
 
+/* With a key in the state directory, who seals also signs. */
+static int put_signature(const struct orch_run *r, struct orch_jw *w, struct orch_err *err)
+{
+    ORCH_AUTO_FREE char *text =
+        orch_keys_seal_text(r->dir.id, r->journal.state.head, orch_audit_head(r->audit));
+    char secret[ORCH_KEY_SIZE] = "", public[ORCH_KEY_SIZE], sig[ORCH_SIG_SIZE];
+    int k = orch_keys_secret(r->state, secret, err);
+
+    if (k <= 0)
+        return k;
+    k = orch_sign(secret, text, strlen(text), sig, public);
+    orch_sign_wipe(secret, sizeof(secret));
+    if (k < 0)
+        return orch_err_exit(err, ORCH_EXIT_STATE, -k, "the signing key cannot be used");
+    orch_jw_str(w, "key", public);
+    orch_jw_str(w, "signature", sig);
+    return 0;
+}
+
 int orch_run_seal(struct orch_run *r, struct orch_err *err)
 {
     ORCH_AUTO_BUF struct orch_buf b = {0};
@@ -153,6 +173,9 @@ int orch_run_seal(struct orch_run *r, struct orch_err *err)
     orch_jw_int(&w, "schema", 1);
     orch_jw_str(&w, "journal", r->journal.state.head);
     orch_jw_str(&w, "audit", orch_audit_head(r->audit));
+    k = put_signature(r, &w, err);
+    if (k < 0)
+        return k;
     orch_jw_end(&w, '}');
     orch_buf_char(&b, '\n');
     k = orch_write_file_sync(r->dir.fd, ORCH_SEAL_NAME, b.data, b.len, 0600);

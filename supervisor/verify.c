@@ -15,6 +15,7 @@
 
 #include "common/exit.h"
 #include "common/io.h"
+#include "supervisor/keys.h"
 #include "supervisor/run.h"
 
 #define KEPT_MAX (1u << 30)
@@ -188,9 +189,44 @@ static int read_seal(const struct orch_rundir *dir, struct orch_json **ret, stru
                  : 0;
 }
 
+static int bad_seal(struct orch_err *err, const char *what)
+{
+    return orch_err_exit(err, ORCH_EXIT_CORRUPT, EBADMSG, "%s: %s", ORCH_SEAL_NAME, what);
+}
+
+/* A signature must be right whether or not somebody asks; key: the one that must have made it, NULL = any. */
+static int check_signature(const struct orch_rundir *dir, const cJSON *root, const char *journal,
+                           const char *audit, const char *key, struct orch_buf *ok, struct orch_err *err)
+{
+    const char *by = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(root, "key"));
+    const char *sig = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(root, "signature"));
+    ORCH_AUTO_FREE char *text = orch_keys_seal_text(dir->id, journal, audit);
+
+    if (!by && !sig)
+        return key ? bad_seal(err, "it is not signed") : 0;
+    if (!by || !sig || !orch_sign_valid(by, sig, text, strlen(text)))
+        return bad_seal(err, "its signature is not of what it says");
+    if (key && strcmp(key, by) != 0)
+        return bad_seal(err, "it is signed, but not with the given key");
+    if (ok && key)
+        orch_buf_printf(ok, "ok  signature: by the given key, over the ends of both logs\n");
+    else if (ok)
+        orch_buf_printf(ok, "ok  signature: by key %s (compare it, or give --key)\n", by);
+    return 0;
+}
+
+/* Who asks for a signature wants all of both logs under it. */
+static int check_signed_ends(const struct log *journal, const struct log *audit, const char *j, const char *a,
+                             struct orch_err *err)
+{
+    if (strcmp(head_of(journal), j) == 0 && strcmp(head_of(audit), a) == 0)
+        return 0;
+    return bad_seal(err, "records follow what was signed: the run goes on, or its supervisor was killed");
+}
+
 static int check_seal(const struct orch_rundir *dir, const struct orch_run_state *s,
-                      const struct log *journal, const struct log *audit, struct orch_buf *ok,
-                      struct orch_err *err)
+                      const struct log *journal, const struct log *audit, const char *key,
+                      struct orch_buf *ok, struct orch_err *err)
 {
     ORCH_AUTO(orch_json_freep) struct orch_json *doc = NULL;
     const cJSON *root, *schema;
@@ -199,6 +235,8 @@ static int check_seal(const struct orch_rundir *dir, const struct orch_run_state
 
     if (k < 0)
         return k;
+    if (!doc && key)
+        return bad_seal(err, "it is missing, so nothing is signed");
     if (!doc) {
         if (ok && (s->ended || s->paused_by))
             orch_buf_printf(ok, "note  %s is missing: a crash at the very end; a resume writes it\n",
@@ -216,7 +254,11 @@ static int check_seal(const struct orch_rundir *dir, const struct orch_run_state
     if (!j || !a)
         return orch_err_exit(err, ORCH_EXIT_CORRUPT, EBADMSG, "%s: does not name both logs", ORCH_SEAL_NAME);
     k = check_end(journal, j, err);
-    return k < 0 ? k : check_end(audit, a, err);
+    if (k == 0)
+        k = check_end(audit, a, err);
+    if (k == 0)
+        k = check_signature(dir, root, j, a, key, ok, err);
+    return k == 0 && key ? check_signed_ends(journal, audit, j, a, err) : k;
 }
 
 static int check_verdicts(const struct orch_run_state *s, const struct log *audit, struct orch_err *err)
@@ -274,8 +316,8 @@ static int check_all_gates(const struct orch_run_state *s, const struct log *aud
     return k == 0 && s->waits ? check_gates(s, &s->waiting, audit, err) : k;
 }
 
-static int verify_logs(const struct orch_rundir *dir, const struct orch_run_state *s, struct orch_buf *ok,
-                       struct orch_err *err)
+static int verify_logs(const struct orch_rundir *dir, const struct orch_run_state *s, const char *key,
+                       struct orch_buf *ok, struct orch_err *err)
 {
     ORCH_AUTO(log_fini) struct log journal = {.name = ORCH_JOURNAL_NAME, .member = "audit_head"};
     ORCH_AUTO(log_fini) struct log audit = {.name = ORCH_AUDIT_NAME, .member = "journal_head"};
@@ -292,7 +334,7 @@ static int verify_logs(const struct orch_rundir *dir, const struct orch_run_stat
     if (k == 0)
         k = check_all_gates(s, &audit, err);
     if (k == 0)
-        k = check_seal(dir, s, &journal, &audit, ok, err);
+        k = check_seal(dir, s, &journal, &audit, key, ok, err);
     if (k == 0 && ok)
         orch_buf_printf(ok, "ok  audit log: %" PRIu64 " records, head %s%s\n", audit.records, head_of(&audit),
                         audit.torn ? " (a last record was torn by a crash)" : "");
@@ -374,15 +416,15 @@ static int verify_layers(const struct orch_rundir *dir, const struct orch_run_st
     return k;
 }
 
-static int verify_with(const struct orch_rundir *dir, const struct orch_run_state *s, struct orch_buf *ok,
-                       struct orch_err *err)
+static int verify_with(const struct orch_rundir *dir, const struct orch_run_state *s, const char *key,
+                       struct orch_buf *ok, struct orch_err *err)
 {
     int k = 0;
 
     if (strcmp(s->run, dir->id) != 0)
         return orch_err_exit(err, ORCH_EXIT_CORRUPT, EBADMSG, "%s: record 1: it belongs to another run",
                              ORCH_JOURNAL_NAME);
-    k = verify_logs(dir, s, ok, err);
+    k = verify_logs(dir, s, key, ok, err);
     if (k == 0)
         k = verify_file(dir, ORCH_INPUTS_NAME, s->inputs_digest, ok, err);
     if (k == 0)
@@ -394,7 +436,7 @@ static int verify_with(const struct orch_rundir *dir, const struct orch_run_stat
     return k;
 }
 
-int orch_run_verify(const struct orch_rundir *dir, struct orch_buf *ok, struct orch_err *err)
+int orch_run_verify(const struct orch_rundir *dir, const char *key, struct orch_buf *ok, struct orch_err *err)
 {
     struct orch_run_state s = {0};
     bool torn = false;
@@ -405,7 +447,7 @@ int orch_run_verify(const struct orch_rundir *dir, struct orch_buf *ok, struct o
     if (ok)
         orch_buf_printf(ok, "ok  journal: run %s, %zu verdicts, head %s%s%s\n", dir->id, s.n_verdicts, s.head,
                         s.ended ? ", ended" : "", torn ? " (a last record was torn by a crash)" : "");
-    k = verify_with(dir, &s, ok, err);
+    k = verify_with(dir, &s, key, ok, err);
     orch_run_state_fini(&s);
     return k;
 }

@@ -251,40 +251,7 @@ END
     # forge EXPRESSION: edits the journal's records (list r) in python and chains both logs and the seal anew
     forge() {
         rm -rf "$RUNDIR" && cp -R "$T/kept" "$RUNDIR"
-        python3 - "$RUNDIR" "$1" <<'PY'
-import hashlib, json, os, sys
-d, expression = sys.argv[1:]
-def load(name): return [json.loads(l) for l in open(os.path.join(d, name))]
-def chain(name, r):
-    prev, out, heads = "0" * 64, "", []
-    for i, x in enumerate(r):
-        x.pop("prev", None)
-        x["seq"] = i + 1
-        x["prev"] = prev
-        line = json.dumps(x, separators=(",", ":")) + "\n"
-        prev = hashlib.sha256(line.encode()).hexdigest()
-        heads.append(prev)
-        out += line
-    open(os.path.join(d, name), "w").write(out)
-    return heads
-r, a = load("journal.jsonl"), load("audit.jsonl")
-v = next(x for x in r if x["event"] == "verdict")
-e = next(x for x in r if x["event"] == "end")
-g = [x for x in a if x["event"] == "gate"]
-j = next((x for x in a if "journal_head" in x), None)
-end = [x for x in a if x["event"] == "run" and "verdict" in x][-1]
-exec(expression)
-k = a.index(j)
-for _ in range(2):
-    ah = chain("audit.jsonl", a)
-    v["audit_head"], e["audit_head"] = ah[k - 1], ah[-1]
-    jh = chain("journal.jsonl", r)
-    j["journal_head"] = jh[r.index(v)]
-ah = chain("audit.jsonl", a)
-e["audit_head"] = ah[-1]
-jh = chain("journal.jsonl", r)
-json.dump({"schema": 1, "journal": jh[-1], "audit": ah[-1]}, open(os.path.join(d, "seal.json"), "w"))
-PY
+        "$ORCH_ROOT/tests/lib/forge.py" "$RUNDIR" "$1"
         op verify "$RUN"
         verify=$status
         op resume "$RUN"
