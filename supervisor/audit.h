@@ -10,6 +10,7 @@
 #ifndef ORCH_SUPERVISOR_AUDIT_H
 #define ORCH_SUPERVISOR_AUDIT_H
 
+#include "common/io.h"
 #include "gates/gates.h"
 #include "supervisor/chain.h"
 
@@ -51,8 +52,23 @@ struct orch_denial_group {
 };
 size_t orch_audit_groups(const struct orch_audit *a, bool scope_only, const struct orch_denial_group **ret);
 
-/* The verbs over a finished or running log: `audit RUN` (grouped, readable) and `verify`'s part. Output is
- * escaped. */
-int orch_audit_print(int run_dirfd, int out_fd, bool json, struct orch_err *err);
+/* Which records a report is about; all members empty: all of them. Strings are borrowed. */
+struct orch_audit_filter {
+    const char *phase;
+    unsigned attempt; /* of the phase; 0 = each */
+    const char *class, *event;
+    char since[ORCH_TIME_SIZE]; /* "" = from the beginning */
+};
+
+enum orch_audit_format {
+    ORCH_AUDIT_TEXT,  /* grouped, for people; escaped for a terminal */
+    ORCH_AUDIT_JSON,  /* the records' own lines */
+    ORCH_AUDIT_CSV,   /* a line a record (RFC 4180) */
+    ORCH_AUDIT_SARIF, /* SARIF 2.1.0, a result a group of denials */
+};
+
+/* A finished or running log, verified to its end before anything is printed: exit 7. filter NULL: all. */
+int orch_audit_print(int run_dirfd, int out_fd, enum orch_audit_format format,
+                     const struct orch_audit_filter *filter, struct orch_err *err);
 
 #endif

@@ -1,10 +1,26 @@
-/* cmd_audit.c - the verbs `audit` and `verify`. */
+/*
+ * cmd_audit.c - the verbs `audit` and `verify`.
+ *
+ * With --follow records are shown as they are written: nothing can be verified before what follows it is
+ * there, so the chain is checked when the run has stopped, and the exit status says so.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
+#include <string.h>
 
+#include "common/escape.h"
 #include "common/exit.h"
 #include "common/io.h"
+#include "supervisor/audit_rows.h"
 #include "supervisor/keys.h"
-#include "supervisor/run.h"
+#include "supervisor/outq.h"
+#include "supervisor/runs.h"
+
+#define POLL_MS 200
+#define READ_MAX 65536
 
 static int open_run(const struct orch_options *opt, struct orch_rundir *ret, struct orch_err *err)
 {
@@ -14,15 +30,245 @@ static int open_run(const struct orch_options *opt, struct orch_rundir *ret, str
     return k < 0 ? k : orch_rundir_open(state, opt->args[0], ret, err);
 }
 
+/* ---- what was asked for ---- */
+
+struct query {
+    struct orch_audit_filter filter;
+    enum orch_audit_format format;
+    char *phase; /* without ".N" */
+};
+
+static const char *const format_names[] = {"text", "json", "csv", "sarif", NULL};
+static const char *const class_names[] = {"filesystem", "exec", "syscall", "network", "control", NULL};
+static const char *const event_names[] = {"run",     "attempt", "exec", "denial", "syscall", "limit",
+                                          "control", "gate",    "seal", "apply",  NULL};
+
+/* The index of a word, or an error that lists them all. */
+static int one_of(const char *option, const char *word, const char *const *names, struct orch_err *err)
+{
+    ORCH_AUTO_BUF struct orch_buf all = {0};
+    ORCH_AUTO_FREE char *shown = orch_escape_str(word);
+
+    for (int i = 0; names[i]; i++) {
+        if (strcmp(names[i], word) == 0)
+            return i;
+        orch_buf_printf(&all, "%s%s", i ? ", " : "", names[i]);
+    }
+    return orch_err_exit(err, ORCH_EXIT_USAGE, EINVAL, "--%s: '%s' is none of %s", option, shown, all.data);
+}
+
+/* An age, or a point in time of which the records' own form is made. */
+static int parse_since(const char *text, char ret[ORCH_TIME_SIZE], struct orch_err *err)
+{
+    ORCH_AUTO_FREE char *shown = orch_escape_str(text);
+    struct timespec t;
+    struct tm tm = {0};
+    uint64_t age;
+    const char *end;
+
+    (void)clock_gettime(CLOCK_REALTIME, &t);
+    if (orch_parse_age(text, &age) == 0) {
+        t.tv_sec -= (time_t)(age / 1000);
+        orch_time_format(t, ret);
+        return 0;
+    }
+    end = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm);
+    if (!end || strcmp(end, "Z") != 0)
+        return orch_err_exit(
+            err, ORCH_EXIT_USAGE, EINVAL,
+            "--since: '%s' is not an age (30s, 10m, 12h, 7d) or a time like 2026-01-02T03:04:05Z", shown);
+    t = (struct timespec){.tv_sec = timegm(&tm)};
+    orch_time_format(t, ret);
+    return 0;
+}
+
+static int parse_format(const struct orch_options *opt, struct query *q, struct orch_err *err)
+{
+    int k = opt->format ? one_of("format", opt->format, format_names, err)
+            : opt->json ? ORCH_AUDIT_JSON
+                        : ORCH_AUDIT_TEXT;
+
+    if (k < 0)
+        return k;
+    q->format = (enum orch_audit_format)k;
+    if (opt->json && q->format != ORCH_AUDIT_JSON)
+        return orch_err_exit(err, ORCH_EXIT_USAGE, EINVAL, "--json and --format %s contradict each other",
+                             opt->format);
+    if (opt->follow && q->format > ORCH_AUDIT_JSON)
+        return orch_err_exit(err, ORCH_EXIT_USAGE, EINVAL,
+                             "--follow shows text or JSON lines; %s is for a run that has stopped",
+                             opt->format);
+    return 0;
+}
+
+static int parse(const struct orch_options *opt, struct query *q, struct orch_err *err)
+{
+    int k = parse_format(opt, q, err);
+
+    if (k == 0 && opt->phase)
+        k = orch_attempt_arg(opt->phase, &q->phase, &q->filter.attempt, err);
+    if (k == 0 && opt->since)
+        k = parse_since(opt->since, q->filter.since, err);
+    if (k == 0 && opt->class)
+        k = one_of("class", opt->class, class_names, err);
+    if (k >= 0 && opt->event)
+        k = one_of("event", opt->event, event_names, err);
+    q->filter.phase = q->phase;
+    q->filter.class = opt->class;
+    q->filter.event = opt->event;
+    return k < 0 ? k : 0;
+}
+
+/* A phase that the run does not have is a mistake, not a quiet phase. */
+static int check_phase(const struct orch_rundir *dir, const struct query *q, struct orch_err *err)
+{
+    struct orch_run_state s = {0};
+    size_t index;
+    bool torn;
+    int k;
+
+    if (!q->phase)
+        return 0;
+    k = orch_run_state_load(dir->fd, &s, &torn, err);
+    if (k == 0)
+        k = orch_run_phase_arg(&s, q->phase, &index, err);
+    orch_run_state_fini(&s);
+    return k;
+}
+
+/* ---- --follow ---- */
+
+struct follow {
+    const struct query *q;
+    int fd;               /* of the log */
+    struct orch_buf rest; /* bytes of a record that is not complete yet */
+    struct orch_outq out;
+};
+
+static void put_line(struct orch_buf *out, const cJSON *rec)
+{
+    static const char *const shown[][2] = {
+        {" ", "event"},    {" ", "class"},  {" ", "state"},   {" ", "type"},      {" ", "name"},
+        {" ", "syscall"},  {" ", "access"}, {" ", "path"},    {" and ", "path2"}, {" -> ", "errno"},
+        {": ", "verdict"}, {" ", "limit"},  {" (", "detail"},
+    };
+
+    orch_put(out, "", orch_member_text(rec, "time"));
+    orch_put(out, " ", orch_member_text(rec, "phase"));
+    if (orch_member_text(rec, "phase"))
+        orch_buf_printf(out, ".%" PRIu64, orch_member_number(rec, "attempt", 0));
+    orch_put(out, "/", orch_member_text(rec, "gate"));
+    for (size_t i = 0; i < ORCH_NELEM(shown); i++)
+        orch_put(out, shown[i][0], orch_member_text(rec, shown[i][1]));
+    orch_buf_str(out, orch_member_text(rec, "detail") ? ")" : "");
+    orch_put(out, ", by ", orch_member_text(rec, "exe"));
+    if (orch_member_number(rec, "count", 1) != 1)
+        orch_buf_printf(out, ", %" PRIu64 "x", orch_member_number(rec, "count", 1));
+    orch_buf_char(out, '\n');
+}
+
+static int show(struct follow *f, const char *line, size_t n, struct orch_err *err)
+{
+    ORCH_AUTO(orch_json_freep) struct orch_json *doc = NULL;
+    ORCH_AUTO(orch_diags_fini) struct orch_diags d = {0};
+    ORCH_AUTO_BUF struct orch_buf text = {0};
+
+    if (orch_json_parse(ORCH_AUDIT_FILE, line, n, &doc, &d) < 0)
+        return orch_err_exit(err, ORCH_EXIT_CORRUPT, EBADMSG, "%s: a line is no record", ORCH_AUDIT_FILE);
+    if (!orch_filter_takes(&f->q->filter, orch_json_root(doc)))
+        return 0;
+    if (f->q->format == ORCH_AUDIT_JSON)
+        orch_outq_add(&f->out, line, n + 1);
+    else {
+        put_line(&text, orch_json_root(doc));
+        orch_outq_add(&f->out, text.data, text.len);
+    }
+    return 0;
+}
+
+/* Whole lines of what has come since. */
+static int pump(struct follow *f, struct orch_err *err)
+{
+    char chunk[READ_MAX];
+    ssize_t n;
+    int k = 0;
+
+    while (k == 0 && !f->out.dead && (n = read(f->fd, chunk, sizeof(chunk))) > 0) {
+        const char *line, *end;
+
+        orch_buf_add(&f->rest, chunk, (size_t)n);
+        line = f->rest.data;
+        while (k == 0 && (end = memchr(line, '\n', f->rest.len - (size_t)(line - f->rest.data)))) {
+            k = show(f, line, (size_t)(end - line), err);
+            line = end + 1;
+        }
+        f->rest.len -= (size_t)(line - f->rest.data);
+        memmove(f->rest.data, line, f->rest.len);
+        orch_outq_drain(&f->out);
+    }
+    return k;
+}
+
+static int follow_until_stopped(struct follow *f, struct orch_rundir *dir, struct orch_signals *signals,
+                                struct orch_err *err)
+{
+    struct pollfd wake = {.fd = signals->fd, .events = POLLIN};
+    bool over = false;
+    int k = 0;
+
+    while (k == 0 && !over && !f->out.dead && !signals->first) {
+        long pid;
+
+        over = !orch_rundir_busy(dir, &pid); /* asked first: what it wrote before is read then */
+        k = pump(f, err);
+        if (k == 0 && !over)
+            (void)poll(&wake, 1, POLL_MS);
+        orch_signals_poll(signals);
+    }
+    return k;
+}
+
+static int follow(struct orch_rundir *dir, const struct query *q, struct orch_err *err)
+{
+    struct orch_signals signals = {.fd = -1};
+    struct follow f = {.q = q, .fd = openat(dir->fd, ORCH_AUDIT_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)};
+    int k = f.fd < 0
+                ? orch_err_exit(err, ORCH_EXIT_CORRUPT, errno, "%s: %s", ORCH_AUDIT_FILE, strerror(errno))
+                : 0;
+
+    if (k == 0)
+        k = orch_signals_open(false, &signals, err);
+    if (k == 0) {
+        f.out = (struct orch_outq){.fd = STDOUT_FILENO, .wake_fd = signals.fd};
+        k = follow_until_stopped(&f, dir, &signals, err);
+        orch_outq_fini(&f.out);
+    }
+    if (k == 0 && !signals.first)
+        k = orch_chain_read(dir->fd, ORCH_AUDIT_FILE, NULL, NULL, NULL, NULL, err);
+    orch_signals_close(&signals);
+    orch_close_fdp(&f.fd);
+    orch_buf_fini(&f.rest);
+    return k;
+}
+
+/* ---- the verbs ---- */
+
 int orch_cmd_audit(const struct orch_options *opt)
 {
     struct orch_rundir dir = ORCH_RUNDIR_NONE;
+    struct query q = {0};
     struct orch_err err = {0};
-    int k = open_run(opt, &dir, &err);
+    int k = parse(opt, &q, &err);
 
     if (k == 0)
-        k = orch_audit_print(dir.fd, STDOUT_FILENO, opt->json, &err);
+        k = open_run(opt, &dir, &err);
+    if (k == 0)
+        k = check_phase(&dir, &q, &err);
+    if (k == 0)
+        k = opt->follow ? follow(&dir, &q, &err)
+                        : orch_audit_print(dir.fd, STDOUT_FILENO, q.format, &q.filter, &err);
     orch_rundir_close(&dir);
+    free(q.phase);
     return k < 0 ? orch_fail(&err, ORCH_EXIT_CORRUPT) : ORCH_EXIT_OK;
 }
 

@@ -102,22 +102,21 @@ static int check_attempt(const struct logs *l, bool may_come, struct orch_err *e
                                  l->phase, l->attempt, known.len ? "" : " none", known.len ? known.data : "");
 }
 
-/* "PHASE" or "PHASE.N": no name of a phase has a dot in it. */
-static int parse_what(struct logs *l, const char *what, struct orch_err *err)
+int orch_attempt_arg(const char *what, char **ret_phase, unsigned *ret_attempt, struct orch_err *err)
 {
     const char *dot = strchr(what, '.');
     ORCH_AUTO_FREE char *shown = orch_escape_str(what);
     unsigned long n = 0;
     char *end = NULL;
 
-    l->phase = orch_xstrndup(what, dot ? (size_t)(dot - what) : strlen(what));
+    *ret_phase = orch_xstrndup(what, dot ? (size_t)(dot - what) : strlen(what));
     if (!dot)
         return 0;
     errno = 0;
     n = strtoul(dot + 1, &end, 10);
     if (errno || *end || dot[1] < '1' || dot[1] > '9' || n > UINT32_MAX)
         return orch_err_exit(err, ORCH_EXIT_USAGE, EINVAL, "'%s' is not PHASE or PHASE.N", shown);
-    l->attempt = (unsigned)n;
+    *ret_attempt = (unsigned)n;
     return 0;
 }
 
@@ -131,7 +130,7 @@ static int choose(struct logs *l, const char *what, bool may_come, struct orch_e
     if (k < 0)
         return k;
     if (what)
-        k = parse_what(l, what, err);
+        k = orch_attempt_arg(what, &l->phase, &l->attempt, err);
     if (k == 0 && what)
         k = orch_run_phase_arg(&s, l->phase, &index, err);
     orch_run_state_fini(&s);

@@ -46,7 +46,7 @@ static int parse_count(const char *s, size_t *ret)
 }
 
 /* As in documents, and days: there they would be a limit that nobody means. */
-static int parse_age(const char *s, uint64_t *ret_ms)
+int orch_parse_age(const char *s, uint64_t *ret_ms)
 {
     size_t n = strlen(s);
     ORCH_AUTO_FREE char *hours = orch_xstrdup(s);
@@ -88,7 +88,7 @@ static int parse(struct prune *p, struct orch_err *err)
             "prune needs one of --keep N and --older-than TIME (see: orch-sandbox prune --help)");
     if (opt->keep && parse_count(opt->keep, &p->keep) < 0)
         return orch_err_exit(err, ORCH_EXIT_USAGE, EINVAL, "--keep: '%s' is not a number of runs", shown);
-    if (opt->older_than && parse_age(opt->older_than, &age) < 0)
+    if (opt->older_than && orch_parse_age(opt->older_than, &age) < 0)
         return orch_err_exit(err, ORCH_EXIT_USAGE, EINVAL,
                              "--older-than: '%s' is not a time (digits and a unit: s, m, h, d)", shown);
     if (opt->older_than)

@@ -19,6 +19,7 @@ struct orch_option_list { /* of an option that may be given again and again */
 struct orch_options {
     const char *workspace, *state, *run_id, *mode, *until, *profile, *audit, *key;
     const char *reason, *digest, *keep, *older_than;
+    const char *phase, *class, *event, *since, *format; /* of audit */
     struct orch_option_list skip, force_gate;
     bool closure, syscalls, exit_code; /* of the policy verbs */
     const char *status_fd_text;

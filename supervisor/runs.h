@@ -45,4 +45,11 @@ size_t orch_run_reached(const struct orch_run_state *s);
 /* Index of a phase by name. Exit 2 with the near name and all there are. */
 int orch_run_phase_arg(const struct orch_run_state *s, const char *name, size_t *ret, struct orch_err *err);
 
+/* "30m", "7d" and so on, in milliseconds; -EINVAL, -ERANGE. (cmd_prune.c) */
+int orch_parse_age(const char *s, uint64_t *ret_ms);
+
+/* "PHASE" or "PHASE.N" (no name of a phase has a dot in it) of a command line. *ret_attempt is only set if
+ * there is an N. Exit 2. (cmd_logs.c) */
+int orch_attempt_arg(const char *what, char **ret_phase, unsigned *ret_attempt, struct orch_err *err);
+
 #endif

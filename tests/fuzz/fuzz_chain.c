@@ -87,8 +87,9 @@ static void read_it(void)
 
     if (rc < 0 && (err.errnum == 0 || err.exit_code == 0))
         abort();
-    if ((orch_audit_print(dir_fd, null_fd, false, &err) == 0) != (rc == 0))
-        abort();
+    for (unsigned format = ORCH_AUDIT_TEXT; format <= ORCH_AUDIT_SARIF; format++)
+        if ((orch_audit_print(dir_fd, null_fd, format, NULL, &err) == 0) != (rc == 0))
+            abort();
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

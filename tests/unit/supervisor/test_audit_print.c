@@ -50,13 +50,13 @@ static void write_example(void)
 }
 
 /* What the report prints. */
-static int report(bool json, struct orch_buf *out)
+static int report(enum orch_audit_format format, struct orch_buf *out)
 {
     ORCH_AUTO_FD int fd = memfd_create("report", MFD_CLOEXEC);
     int rc;
 
     assert_true(fd >= 0);
-    rc = orch_audit_print(dir_fd, fd, json, &err);
+    rc = orch_audit_print(dir_fd, fd, format, NULL, &err);
     assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
     assert_int_equal(orch_read_all(fd, 1u << 24, out), 0);
     return rc;
@@ -83,7 +83,7 @@ static void audit_report_groups_and_suggests(void **state)
 
     (void)state;
     write_example();
-    assert_int_equal(report(false, &out), 0);
+    assert_int_equal(report(ORCH_AUDIT_TEXT, &out), 0);
     for (size_t i = 0; i < ORCH_NELEM(wanted); i++) {
         if (!strstr(out.data, wanted[i]))
             fail_msg("missing: %s\nin:\n%s", wanted[i], out.data);
@@ -99,7 +99,7 @@ static void audit_report_json_is_the_file(void **state)
     (void)state;
     write_example();
     slurp(&file);
-    assert_int_equal(report(true, &out), 0);
+    assert_int_equal(report(ORCH_AUDIT_JSON, &out), 0);
     assert_string_equal(out.data, file.data);
 }
 
@@ -112,8 +112,8 @@ static void audit_report_of_a_changed_log_prints_nothing(void **state)
     slurp(&file);
     memcpy(strstr(file.data, "shadow"), "passwd", 6);
     assert_int_equal(orch_write_file_sync(dir_fd, NAME, file.data, file.len, 0600), 0);
-    assert_int_equal(report(true, &out), -EBADMSG);
-    assert_int_equal(report(false, &out), -EBADMSG);
+    assert_int_equal(report(ORCH_AUDIT_JSON, &out), -EBADMSG);
+    assert_int_equal(report(ORCH_AUDIT_TEXT, &out), -EBADMSG);
     assert_int_equal(out.len, 0);
     assert_int_equal(err.exit_code, ORCH_EXIT_CORRUPT);
 }
