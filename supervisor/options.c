@@ -39,12 +39,14 @@ enum {
     V_P_DIFF = 1 << 24,
     V_P_SCHEMA = 1 << 25,
     V_KEYGEN = 1 << 26,
+    V_EXPLAIN = 1 << 27,
     V_P_PLANS = V_P_CHECK | V_P_SHOW | V_P_EXPLAIN | V_P_TEST,
     V_POLICY = V_P_PLANS | V_P_GROUPS | V_P_DIFF | V_P_SCHEMA,
     V_DECIDE = V_APPROVE | V_REJECT,
     V_OPERATE = V_DECIDE | V_SUSPEND | V_CANCEL | V_APPLY | V_DISCARD,
     V_READS = V_STATUS | V_AUDIT | V_VERIFY | V_LIST | V_LOGS | V_DIFF | V_PRUNE,
-    V_STATE = V_RUN | V_RESUME | V_EXEC | V_READS | V_OPERATE | V_DOCTOR | V_P_PLANS | V_P_DIFF | V_KEYGEN,
+    V_STATE = V_RUN | V_RESUME | V_EXEC | V_READS | V_OPERATE | V_DOCTOR | V_P_PLANS | V_P_DIFF | V_KEYGEN |
+              V_EXPLAIN,
     V_ALL = V_STATE | V_HELP | V_VERSION | V_POLICY,
 };
 
@@ -66,6 +68,8 @@ const struct orch_verb orch_verbs[] = {
     {"apply", V_APPLY, "[OPTION...] RUN", "Apply the result of a run that passed.", 1, 1, orch_cmd_apply},
     {"discard", V_DISCARD, "[OPTION...] RUN", "Give the result of a run up.", 1, 1, orch_cmd_discard},
     {"audit", V_AUDIT, "[OPTION...] RUN", "Show the audit log of a run, grouped.", 1, 1, orch_cmd_audit},
+    {"explain", V_EXPLAIN, "[OPTION...] RUN SEQ", "Decide one refused call once more, step by step.", 2, 2,
+     orch_cmd_explain},
     {"verify", V_VERIFY, "[OPTION...] RUN", "Check journal, audit log, inputs and layers of a run.", 1, 1,
      orch_cmd_verify},
     {"keygen", V_KEYGEN, "[OPTION...]", "Make the key that signs the runs of a state directory.", 0, 0,
@@ -99,9 +103,8 @@ const struct orch_verb orch_verbs[] = {
     {NULL, 0, NULL, NULL, 0, 0, NULL},
 };
 
-static const char *const later_verbs[] = {"report",         "explain",       "policy learn",
-                                          "policy suggest", "policy lint",   "policy import",
-                                          "policy export",  "policy schema", NULL};
+static const char *const later_verbs[] = {"report",        "policy learn",  "policy suggest", "policy lint",
+                                          "policy import", "policy export", "policy schema",  NULL};
 
 enum kind { TEXT, FLAG, LIST, LATER };
 

@@ -66,6 +66,7 @@ int orch_cmd_apply(const struct orch_options *opt);
 int orch_cmd_discard(const struct orch_options *opt);
 int orch_cmd_status(const struct orch_options *opt);
 int orch_cmd_audit(const struct orch_options *opt);
+int orch_cmd_explain(const struct orch_options *opt);
 int orch_cmd_keygen(const struct orch_options *opt);
 int orch_cmd_verify(const struct orch_options *opt);
 int orch_cmd_list(const struct orch_options *opt);

@@ -72,6 +72,29 @@ int orch_run_compile(const struct orch_run *r, size_t phase, const char *prompt,
     return result < 0 ? result : orch_preflight_hidden(r->state, p->profile, *ret, d);
 }
 
+int orch_run_compile_gate(const struct orch_run *r, const struct orch_gate *g, struct orch_plan **ret,
+                          struct orch_diags *d)
+{
+    ORCH_AUTO(orch_filter_store_close) struct orch_filter_cache filters = orch_filter_store_open(r->state);
+    const struct orch_plan_args a = {
+        .where_file = r->wf->file,
+        .where_pointer = g->origin,
+        .filters = &filters,
+        .profile = g->profile,
+        .workspace = r->workspace,
+        .phase = g->name,
+        .base_dir = r->wf->dir,
+        .command = &g->run,
+        .closures = r->closures,
+        .exec_view = g->exec,
+        .uid = r->uid,
+        .gid = r->gid,
+    };
+    int result = orch_plan_compile(&a, ret, d);
+
+    return result < 0 ? result : orch_preflight_hidden(r->state, g->profile, *ret, d);
+}
+
 /* A gate's plan is compiled again when it runs; here only its faults count. */
 static int try_gate(const struct orch_run *r, const struct orch_gate *g, struct orch_diags *d)
 {
@@ -79,25 +102,7 @@ static int try_gate(const struct orch_run *r, const struct orch_gate *g, struct 
     int result = 0, k;
 
     if (g->type == ORCH_GATE_COMMAND) {
-        ORCH_AUTO(orch_filter_store_close)
-        struct orch_filter_cache filters = orch_filter_store_open(r->state);
-        const struct orch_plan_args a = {
-            .where_file = r->wf->file,
-            .where_pointer = g->origin,
-            .filters = &filters,
-            .profile = g->profile,
-            .workspace = r->workspace,
-            .phase = g->name,
-            .base_dir = r->wf->dir,
-            .command = &g->run,
-            .closures = r->closures,
-            .exec_view = g->exec,
-            .uid = r->uid,
-            .gid = r->gid,
-        };
-        result = orch_plan_compile(&a, &plan, d);
-        if (result == 0)
-            result = orch_preflight_hidden(r->state, g->profile, plan, d);
+        result = orch_run_compile_gate(r, g, &plan, d);
         orch_plan_free(plan);
     }
     for (size_t i = 0; i < g->n_children; i++) {

@@ -38,6 +38,9 @@ int orch_preflight_hidden(const char *state, const struct orch_profile *p, const
 /* The plan of one attempt. */
 int orch_run_compile(const struct orch_run *r, size_t phase, const char *prompt, unsigned attempt,
                      struct orch_plan **ret, struct orch_diags *d);
+/* The same for a gate's command. */
+int orch_run_compile_gate(const struct orch_run *r, const struct orch_gate *g, struct orch_plan **ret,
+                          struct orch_diags *d);
 /* What --dry-run prints. */
 void orch_preflight_describe(const struct orch_run *r, struct orch_buf *out);
 

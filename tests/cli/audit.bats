@@ -159,3 +159,56 @@ END
     audit --follow
     [ "$status" -eq 7 ]
 }
+
+@test "explain_replays_each_denial_with_the_answer_on_record" {
+    two_phases
+    n=0
+    for seq in $(jq -r 'select(.event == "denial" and .syscall) | .seq' "$RUNDIR/audit.jsonl"); do
+        run --separate-stderr "$ORCH" explain --state "$STATE" "$RUN" "$seq"
+        echo "$seq: $status $output $stderr"
+        [ "$status" -eq 0 ]
+        [ -z "$(tr -d '\n -~' <<<"$output")" ]      # nothing but printable ASCII
+        n=$((n + 1))
+        [[ "$output" == *"step 1, the filter: "* ]]
+        [[ "$output" == *"replayed: the same answer by the same rule"* ]]
+        [[ "$output" == *"to allow: "* ]]
+    done
+    [ "$n" -ge 4 ]
+    # The answer is that of the documents as the run kept them, whatever they say now.
+    echo '{"schema":1,"name":"two","extends":"plan"}' >"$W/two.json"
+    seq=$(jq -r 'select(.event == "denial" and .phase == "two") | .seq' "$RUNDIR/audit.jsonl" | head -1)
+    run --separate-stderr "$ORCH" explain --state "$STATE" "$RUN" "$seq"
+    [ "$status" -eq 0 ]
+    # A host that has changed since shows.
+    outside=$(mktemp -d /var/tmp/orch-test.XXXXXX)   # the sandbox has its own /tmp
+    agent probe <<END
+cat "$outside/there"
+echo 1 >"\$ORCH_WORKSPACE/made"
+END
+    echo secret >"$outside/there"
+    one_phase probe plan '{"type": "file", "path": "made"}'
+    orch_run --no-apply
+    seq=$(jq -r 'select(.event == "denial") | .seq' "$RUNDIR/audit.jsonl" | head -1)
+    run --separate-stderr "$ORCH" explain --state "$STATE" "$RUN" "$seq"
+    [[ "$output" == *"trying is a denial"*"replayed: the same answer by the same rule"* ]]
+    rm -r "$outside"
+    run --separate-stderr "$ORCH" explain --state "$STATE" "$RUN" "$seq"
+    [[ "$output" == *"trying is ordinary and no denial"* ]]
+
+    for bad in 0 -1 x 999999 1; do
+        run --separate-stderr "$ORCH" explain --state "$STATE" -- "$RUN" "$bad"
+        [ "$status" -eq 2 ]
+        [ -n "$stderr" ]
+    done
+}
+
+@test "explain_knows_the_profile_of_a_gate" {
+    agent maker <<<'echo 1 >"$ORCH_WORKSPACE/made"'
+    one_phase maker plan '{"type": "command", "name": "look", "run": ["sh", "-c", "cat /etc/shadow; true"]}'
+    orch_run --no-apply
+    [ "$status" -eq 0 ]
+    seq=$(jq -r 'select(.event == "denial" and .gate == "look") | .seq' "$RUNDIR/audit.jsonl" | head -1)
+    run --separate-stderr "$ORCH" explain --state "$STATE" "$RUN" "$seq"
+    [ "$status" -eq 0 ]
+    [[ "$output" == *"gate look"*"/etc/shadow"*"the same answer by the same rule"* ]]
+}
