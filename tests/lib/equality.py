@@ -1,0 +1,22 @@
+#!/usr/bin/env python3
+"""equality.py ANSWERS AUDIT: the answers of the policy that a program wrote down (tests/helpers/varied.c) against the denials
+on record, as multisets of (system call, path, errno). Prints what is on one side only; exit status 0 if nothing is."""
+import collections, json, sys
+
+got, how = collections.Counter(), {}
+for line in open(sys.argv[1]):
+    call, path, errno, way = line.split()
+    got[call, path, errno] += 1
+    how[call, path, errno] = way
+recorded = collections.Counter()
+for line in open(sys.argv[2]):
+    r = json.loads(line)
+    if r["event"] == "denial":
+        recorded[r.get("syscall"), r.get("path", "-"), r.get("errno")] += r["count"]
+missing, extra = got - recorded, recorded - got
+for name, side in (("not on record", missing), ("on record, but never answered", extra)):
+    for key, n in sorted(side.items(), key=str)[:40]:
+        print(f"{name}: {n}x {' '.join(map(str, key))} ({how.get(key, '')})")
+print(f"{sum(got.values())} answers, {len(got)} different; {sum(recorded.values())} recorded; "
+      f"{sum(missing.values())} missing, {sum(extra.values())} too many")
+sys.exit(bool(missing or extra) or len(got) < 100)
