@@ -251,10 +251,11 @@ static void judge_one_path(struct judged *j)
 {
     uint64_t flags = j->call->flags == ORCH_NOARG ? 0 : arg(j, j->call->flags);
     bool nofollow = j->call->kind == ORCH_CALL_CREATE || !follows_last(j, flags);
+    bool by_fd = j->call->kind == ORCH_CALL_WRITE && (flags & AT_EMPTY_PATH); /* O_PATH is enough for it */
 
-    if (!read_path(j, j->call->path, &j->text) || j->text.len == 0)
-        return; /* empty: a descriptor (AT_EMPTY_PATH) or the kernel's ENOENT */
-    if (!resolve(j, j->call->dirfd, j->text.data, nofollow, &j->path))
+    if (!read_path(j, j->call->path, &j->text) || (j->text.len == 0 && !by_fd))
+        return; /* empty: a look at a descriptor, or the kernel's ENOENT */
+    if (!resolve(j, j->call->dirfd, j->text.data, nofollow || j->text.len == 0, &j->path))
         return;
     switch (j->call->kind) {
     case ORCH_CALL_WRITE:

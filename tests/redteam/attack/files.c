@@ -148,6 +148,42 @@ static long by_fd(const char *p, char what)
     }
 }
 
+/* By the empty name of a descriptor that may only say where it is. */
+static long by_empty(const char *p, const char *q, char what)
+{
+    struct xattr_args a = {.value = (uint64_t)(uintptr_t) "v", .size = 1};
+    int fd = (int)syscall(SYS_openat, CWD, p, O_PATH | O_CLOEXEC, 0);
+
+    if (fd < 0)
+        return -1;
+    switch (what) {
+    case 'l':
+        return syscall(SYS_linkat, fd, "", CWD, q, AT_EMPTY_PATH);
+    case 'm':
+        return syscall(ORCH_NR_fchmodat2, fd, "", 0666, AT_EMPTY_PATH);
+    case 'o':
+        return syscall(SYS_fchownat, fd, "", -1, getegid(), AT_EMPTY_PATH);
+    case 'x':
+        return syscall(ORCH_NR_setxattrat, fd, "", AT_EMPTY_PATH, "user.x", &a, sizeof(a));
+    default:
+        return syscall(SYS_utimensat, fd, "", NULL, AT_EMPTY_PATH);
+    }
+}
+
+/* Through a symlink of one's own that leads to it. */
+static long by_link(const char *p, const char *q, int flags)
+{
+    return symlink(p, q) < 0 ? -1 : syscall(SYS_open, q, flags | O_CLOEXEC, 0600);
+}
+
+static long by_cwd(const char *p, int flags)
+{
+    const char *leaf;
+    int dir = parent_fd(p, &leaf);
+
+    return dir < 0 || fchdir(dir) < 0 ? -1 : syscall(SYS_open, leaf, flags | O_CLOEXEC, 0600);
+}
+
 #define ACT(id, name, expr)                                                                                  \
     static long id(const char *p, const char *q)                                                             \
     {                                                                                                        \
@@ -206,7 +242,14 @@ static long by_fd(const char *p, char what)
     X(m48, "unlinkat:dir", syscall(SYS_unlinkat, CWD, p, AT_REMOVEDIR))                                      \
     X(m49, "fchmod", by_fd(p, 'm'))                                                                          \
     X(m50, "fsetxattr", by_fd(p, 'x'))                                                                       \
-    X(m51, "futimens", by_fd(p, 't'))
+    X(m51, "futimens", by_fd(p, 't'))                                                                        \
+    X(m52, "linkat:empty", by_empty(p, q, 'l'))                                                              \
+    X(m53, "fchmodat2:empty", by_empty(p, q, 'm'))                                                           \
+    X(m54, "fchownat:empty", by_empty(p, q, 'o'))                                                            \
+    X(m55, "utimensat:empty", by_empty(p, q, 't'))                                                           \
+    X(m56, "setxattrat:empty", by_empty(p, q, 'x'))                                                          \
+    X(m57, "open:link", by_link(p, q, O_WRONLY | O_CREAT))                                                   \
+    X(m58, "open:cwd", by_cwd(p, O_WRONLY | O_CREAT))
 MUTATIONS(ACT)
 
 #define MUTATION_ROW(id, name, expr) {name, id},

@@ -149,6 +149,7 @@ static int do_child(char **v) /* HOW */
     pid_t pid = fork();
     int r;
 
+    (void)setpgid(pid, pid); /* both do it, so that it is done for both */
     if (pid == 0) {
         (void)alarm(30);
         (void)pause();
