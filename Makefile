@@ -87,15 +87,15 @@ DEPFILES    := $(B)/tests/fault/fault.d $(ALL_OBJS:.o=.d) $(B)/supervisor/main.d
 
 .DELETE_ON_ERROR:
 .PHONY: all help lib unit-bins helpers fuzz-bins fault-bin check unit fault redteam asan valgrind tidy cppcheck shellcheck format format-check \
-        check-layers check-style check-size check-trace fuzz bench soak demo install uninstall dist clean deps
+        check-layers check-style check-size check-trace check-threats fuzz bench soak demo install uninstall dist clean deps
 .DEFAULT_GOAL := all
 
 all: $(OUT)/orch-sandbox build/llm build/probe
 
 help:
 	@echo 'build:   all lib unit-bins helpers clean deps'
-	@echo 'test:    check unit asan valgrind fuzz fault redteam bench soak demo'
-	@echo 'lint:    check-layers check-style check-size check-trace tidy cppcheck shellcheck format format-check'
+	@echo 'test:    check unit redteam asan valgrind fuzz fault bench soak demo'
+	@echo 'lint:    check-layers check-style check-size check-trace check-threats tidy cppcheck shellcheck format format-check'
 	@echo 'ship:    install dist     (PREFIX=$(PREFIX) DESTDIR=$(DESTDIR))'
 
 # ---- product ---------------------------------------------------------------------------------------------------------
@@ -261,7 +261,7 @@ demo:
 
 # ---- lints -----------------------------------------------------------------------------------------------------------
 
-check-layers check-style check-size check-trace:
+check-layers check-style check-size check-trace check-threats:
 	@tests/lint/$@
 
 format:
