@@ -173,7 +173,7 @@ $(OUT)/helpers/%: tests/helpers/%.c Makefile
 	    $(if $(shell head -1 $< | grep 'link: dynamic'),-fPIE -pie,-static) -o $@ $<
 
 # The attack program of tests/redteam: static, of several files, one for each class of acts.
-$(OUT)/helpers/redteam: $(sort $(wildcard tests/redteam/attack/*.c)) tests/redteam/attack/attack.h Makefile
+$(OUT)/helpers/redteam: $(sort $(wildcard tests/redteam/attack/*.c)) tests/redteam/attack/attack.h policy/sysgroups_list.h Makefile
 	$(call say,TEST)
 	@mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu17 -O2 -g $(WARN) $(WERROR) $(CPPFLAGS_ALL) $(MAPS) -pthread -static -o $@ $(filter %.c,$^)
