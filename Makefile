@@ -74,11 +74,11 @@ ALL_SRCS := $(foreach l,$(LAYERS),$(call srcs,$(l)))
 ALL_OBJS := $(foreach l,$(LAYERS),$(call objs,$(l)))
 C_FILES  := $(sort $(ALL_SRCS) $(wildcard $(addsuffix /*.h,$(LAYERS)) supervisor/client/*.c \
               tests/lib/*.[ch] tests/unit/*/*.[ch] tests/helpers/*.[ch] tests/fuzz/*.[ch] tests/bench/*.[ch] \
-              tests/redteam/*.[ch] tests/fault/*.[ch]))
+              tests/redteam/*/*.[ch] tests/fault/*.[ch]))
 
 UNIT_SRCS   := $(sort $(wildcard tests/unit/*/test_*.c))
 UNIT_BINS   := $(patsubst tests/unit/%.c,$(OUT)/unit/%,$(UNIT_SRCS))
-HELPER_BINS := $(patsubst tests/helpers/%.c,$(OUT)/helpers/%,$(sort $(wildcard tests/helpers/*.c)))
+HELPER_BINS := $(patsubst tests/helpers/%.c,$(OUT)/helpers/%,$(sort $(wildcard tests/helpers/*.c))) $(OUT)/helpers/redteam
 FUZZ_BINS   := $(patsubst tests/fuzz/%.c,$(OUT)/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 TESTLIB     := $(patsubst tests/lib/%.c,$(B)/tests/lib/%.o,$(sort $(wildcard tests/lib/*.c)))
 FAULT_BIN   := $(OUT)/fault/orch-sandbox
@@ -86,16 +86,16 @@ DEPFILES    := $(B)/tests/fault/fault.d $(ALL_OBJS:.o=.d) $(B)/supervisor/main.d
                $(addsuffix .d,$(FUZZ_BINS)) $(OUT)/measure.d build/llm.d build/probe.d
 
 .DELETE_ON_ERROR:
-.PHONY: all help lib unit-bins helpers fuzz-bins fault-bin check unit fault asan valgrind tidy cppcheck shellcheck format format-check \
-        check-layers check-style check-size check-trace fuzz bench soak demo install uninstall dist clean deps
+.PHONY: all help lib unit-bins helpers fuzz-bins fault-bin check unit fault redteam asan valgrind tidy cppcheck shellcheck format format-check \
+        check-layers check-style check-size check-trace check-threats fuzz bench soak demo install uninstall dist clean deps
 .DEFAULT_GOAL := all
 
 all: $(OUT)/orch-sandbox build/llm build/probe
 
 help:
 	@echo 'build:   all lib unit-bins helpers clean deps'
-	@echo 'test:    check unit asan valgrind fuzz fault bench soak demo'
-	@echo 'lint:    check-layers check-style check-size check-trace tidy cppcheck shellcheck format format-check'
+	@echo 'test:    check unit redteam asan valgrind fuzz fault bench soak demo'
+	@echo 'lint:    check-layers check-style check-size check-trace check-threats tidy cppcheck shellcheck format format-check'
 	@echo 'ship:    install dist     (PREFIX=$(PREFIX) DESTDIR=$(DESTDIR))'
 
 # ---- product ---------------------------------------------------------------------------------------------------------
@@ -172,6 +172,12 @@ $(OUT)/helpers/%: tests/helpers/%.c Makefile
 	$(Q)$(CC) -std=gnu17 -O2 -g $(WARN) $(WERROR) $(CPPFLAGS_ALL) $(MAPS) -pthread -MMD -MP -MF $@.d -MT $@ \
 	    $(if $(shell head -1 $< | grep 'link: dynamic'),-fPIE -pie,-static) -o $@ $<
 
+# The attack program of tests/redteam: static, of several files, one for each class of acts.
+$(OUT)/helpers/redteam: $(sort $(wildcard tests/redteam/attack/*.c)) tests/redteam/attack/attack.h policy/sysgroups_list.h Makefile
+	$(call say,TEST)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu17 -O2 -g $(WARN) $(WERROR) $(CPPFLAGS_ALL) $(MAPS) -pthread -static -o $@ $(filter %.c,$^)
+
 # The product's own objects, with the calls that change something on disk or open something led through
 # tests/fault/fault.c. tests/fault/sweep.py refuses to run if an object uses such a call that is not in this list.
 FAULT_WRAPS := __dprintf_chk __openat_2 chmod chown copy_file_range fchmod fchown fchownat fdatasync fsetxattr fsync \
@@ -233,6 +239,10 @@ $(OUT)/measure: tests/bench/measure.c $(call upto,all) Makefile
 	$(call say,TEST)
 	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -MF $@.d -MT $@ $(LINK) $(LDFLAGS) -o $@ $< $(call upto,all) $(LIBS)
 
+# Every act of tests/redteam/attacks.table, as root also as an ordinary user.
+redteam: all helpers
+	@ORCH_BUILD=$(OUT) tests/redteam/all
+
 bench: all helpers $(OUT)/measure
 	@tests/bench/run
 	@tests/bench/cheap
@@ -240,6 +250,8 @@ bench: all helpers $(OUT)/measure
 soak: all helpers fault-bin $(OUT)/unit/policy/test_filter_random
 	@tests/lib/soak.sh $(SOAK_RUNS)
 	@ORCH_SOAK_SECONDS=$(SOAK_SECONDS) $(OUT)/unit/policy/test_filter_random
+	@ORCH_BUILD=$(OUT) tests/redteam/all --only 'T-SC-*' --rounds 10000
+	@ORCH_BUILD=$(OUT) tests/redteam/all --only races --starts 10000
 	@ORCH_BUILD=$(OUT) ORCH_FAULT_FULL=1 ORCH_TEST_TIMEOUT=14400 tests/lib/suite.sh fault
 
 demo:
@@ -249,7 +261,7 @@ demo:
 
 # ---- lints -----------------------------------------------------------------------------------------------------------
 
-check-layers check-style check-size check-trace:
+check-layers check-style check-size check-trace check-threats:
 	@tests/lint/$@
 
 format:
@@ -268,7 +280,7 @@ cppcheck:
 	    --suppress=missingIncludeSystem --include=tests/lint/cppcheck.h -D_GNU_SOURCE -D__x86_64__ -I. $(ALL_SRCS) $(wildcard supervisor/client/*.c)
 
 shellcheck:
-	shellcheck -s sh .ci/run demo/*.sh profiles/examples/*/*.sh tests/lib/*.sh tests/lint/check-*
+	shellcheck -s sh .ci/run demo/*.sh profiles/examples/*/*.sh tests/lib/*.sh tests/lint/check-* tests/redteam/all
 
 # ---- shipping --------------------------------------------------------------------------------------------------------
 

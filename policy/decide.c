@@ -236,8 +236,9 @@ static bool permits(const struct orch_plan *p, const char *path, const struct or
         return can_read(access);
     case ORCH_REQ_CREATE:
     case ORCH_REQ_DELETE:
-        if (place->kind == ORCH_PLACE_DEV) /* the nodes are given; only /dev/shm is the agent's */
-            return strncmp(path, "/dev/shm/", 9) == 0;
+        if (place->kind == ORCH_PLACE_DEV) /* the nodes are given; only /dev/shm is the agent's (O_TMPFILE) */
+            return strncmp(path, "/dev/shm", 8) == 0 &&
+                   (path[8] == '/' || (!path[8] && what == ORCH_REQ_CREATE));
         return can_write(access);
     case ORCH_REQ_WRITE:
         return can_write(access);

@@ -80,6 +80,7 @@ static const struct judged judged[] = {
      {PR_SET_PTRACER, PR_SET_MM, PR_CAP_AMBIENT, PR_SET_TSC, PR_SET_SECUREBITS, PR_SET_SECCOMP,
       PR_SET_DUMPABLE},
      7},
+    {"prlimit64", 0, true, {1 /* init */}, 1},
     {"socket", 0, false, {AF_UNIX, AF_INET, AF_INET6}, 3},
     {"socketpair", 0, false, {AF_UNIX}, 1},
     {"personality", 0, false, {0, UINT32_MAX}, 2},

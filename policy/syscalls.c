@@ -122,7 +122,9 @@ static void base_entry(const struct orch_syscalls *s, int nr, bool allowed, stru
     *e = (struct orch_sc_entry){.kind = ORCH_SC_REFUSE};
     const struct watched *w = find_watched(s, nr);
     const struct orch_sc_judged *j = orch_sc_find_judged(nr);
-    if (among(start_calls, ORCH_NELEM(start_calls), nr)) {
+    if (j && among(start_calls, ORCH_NELEM(start_calls), nr)) { /* our own use is what the filter allows */
+        judged_entry(s, j, e);
+    } else if (among(start_calls, ORCH_NELEM(start_calls), nr)) {
         set(e, ORCH_SC_ALLOW, 0, ORIGIN_START);
         e->always = true;
     } else if (among(uring_calls, ORCH_NELEM(uring_calls), nr)) {

@@ -45,6 +45,11 @@ static const struct orch_sc_fast socket_fast[] = {EQ32(0, AF_UNIX), EQ32(0, AF_I
 static const struct orch_sc_fast seccomp_fast[] = {EQ32(0, SECCOMP_OP_ACTION_AVAIL),
                                                    EQ32(0, SECCOMP_OP_NOTIF_SIZES)};
 
+static const struct orch_sc_fast prlimit_fast[] = {EQ32(0, 0)};
+
+static const struct orch_sc_fast flags3_fast[] = {{.index = 3, .mask = MSG_OOB, .value = 0}};
+static const struct orch_sc_fast flags2_fast[] = {{.index = 2, .mask = MSG_OOB, .value = 0}};
+
 static const struct orch_sc_fast ioctl_fast[] = {
     EQ32(1, TCGETS),
     EQ32(1, TCSETS),
@@ -207,6 +212,31 @@ static void judge_socket(const struct orch_syscalls *s, const uint64_t args[6], 
     refuse(ret, s->profile->sc_default_errno > 0 ? s->profile->sc_default_errno : EPERM);
 }
 
+/* Pid 1 is init. It has the agent's uid, which is all that the kernel asks: without descriptors it could not
+ * even poll. */
+static void judge_prlimit(const struct orch_syscalls *s, const uint64_t args[6], struct orch_sc_answer *ret)
+{
+    (void)s;
+    if ((uint32_t)args[0] == 1)
+        refuse(ret, EPERM);
+}
+
+/* Out-of-band data on unix sockets has been the kernel's undoing (CVE-2025-38236). sendto is not here: it
+ * carries no descriptors, and what it sends so nobody can receive. */
+static void judge_flags3(const struct orch_syscalls *s, const uint64_t args[6], struct orch_sc_answer *ret)
+{
+    (void)s;
+    if (args[3] & MSG_OOB)
+        refuse(ret, EPERM);
+}
+
+static void judge_flags2(const struct orch_syscalls *s, const uint64_t args[6], struct orch_sc_answer *ret)
+{
+    (void)s;
+    if (args[2] & MSG_OOB)
+        refuse(ret, EPERM);
+}
+
 #define ROW(name, table, fn)                                                                                 \
     {                                                                                                        \
         ORCH_NR_##name, table, ORCH_NELEM(table), ORCH_NELEM(table), "builtin#/syscalls/" #name, fn          \
@@ -217,6 +247,12 @@ static const struct orch_sc_judged judged[] = {
     ROW(ioctl, ioctl_fast, judge_ioctl),
     ROW(personality, personality_fast, judge_personality),
     ROW(prctl, prctl_fast, judge_prctl),
+    ROW(prlimit64, prlimit_fast, judge_prlimit),
+    ROW(recvfrom, flags3_fast, judge_flags3),
+    ROW(recvmmsg, flags3_fast, judge_flags3),
+    ROW(recvmsg, flags2_fast, judge_flags2),
+    ROW(sendmmsg, flags3_fast, judge_flags3),
+    ROW(sendmsg, flags2_fast, judge_flags2),
     ROW(seccomp, seccomp_fast, judge_seccomp),
     {ORCH_NR_socket, socket_fast, 1, ORCH_NELEM(socket_fast), "builtin#/syscalls/socket", judge_socket},
     {ORCH_NR_socketpair, socket_fast, 1, ORCH_NELEM(socket_fast), "builtin#/syscalls/socketpair",

@@ -283,8 +283,11 @@ static _Noreturn void reaper_loop(int sock, pid_t agent, int sigchld)
     for (;;) {
         struct signalfd_siginfo info;
 
-        if (poll(fds, 2, -1) < 0)
+        if (poll(fds, 2, -1) < 0) {
+            if (errno != EINTR) /* nothing more could be waited for: the end of all, not of the waiting */
+                _exit(0);
             continue;
+        }
         if (fds[0].revents)
             _exit(0); /* nothing more is ever sent to us: end of file */
         if (fds[1].revents && read(sigchld, &info, sizeof(info)) > 0)

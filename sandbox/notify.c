@@ -1,11 +1,9 @@
 /*
- * notify.c - the judge's bench: one notified call at a time is received, judged by the plan, answered and
- * recorded.
+ * notify.c - the judge's bench: one notified call at a time is received, judged, answered and recorded.
  *
  * Rules kept here (kernel notes, sections 2-4 and 16): every path replies; nothing blocks; memory is read
  * once; what cannot be read is denied; ID_VALID comes after the last look at /proc and before the reply;
- * CONTINUE never is the reason why something is allowed, because mounts, Landlock, the empty network and the
- * seal check stand behind it.
+ * CONTINUE is never why something is allowed: mounts, Landlock, the empty network and the seal check are.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -93,8 +91,8 @@ static bool read_path(struct judged *j, int index, struct orch_buf *text)
     return false;
 }
 
-/* Failures that the kernel gives for the same path by itself; whatever else stops us is no reason to let a
- * call go on. */
+/* The kernel gives the same for the path by itself; whatever else stops us is no reason to let a call go on.
+ */
 static bool fails_by_itself(int r)
 {
     return r == -ENOENT || r == -ENOTDIR || r == -ELOOP || r == -EBADF || r == -ENAMETOOLONG;
@@ -183,7 +181,7 @@ static bool judge_existing(struct judged *j, const struct orch_path *p, enum orc
     return false;
 }
 
-/* The seal check lets only certain kinds through; saying so at once spares the agent a lost attempt. */
+/* The seal check lets only certain kinds through; saying so at once spares a lost attempt. */
 static bool judge_kind(struct judged *j, const struct orch_path *p, char kind)
 {
     if (orch_plan_may_be(j->n->plan, p->path, kind))
@@ -253,10 +251,11 @@ static void judge_one_path(struct judged *j)
 {
     uint64_t flags = j->call->flags == ORCH_NOARG ? 0 : arg(j, j->call->flags);
     bool nofollow = j->call->kind == ORCH_CALL_CREATE || !follows_last(j, flags);
+    bool by_fd = j->call->kind == ORCH_CALL_WRITE && (flags & AT_EMPTY_PATH); /* O_PATH is enough for it */
 
-    if (!read_path(j, j->call->path, &j->text) || j->text.len == 0)
-        return; /* empty: a descriptor (AT_EMPTY_PATH) or the kernel's ENOENT */
-    if (!resolve(j, j->call->dirfd, j->text.data, nofollow, &j->path))
+    if (!read_path(j, j->call->path, &j->text) || (j->text.len == 0 && !by_fd))
+        return; /* empty: a look at a descriptor, or the kernel's ENOENT */
+    if (!resolve(j, j->call->dirfd, j->text.data, nofollow || j->text.len == 0, &j->path))
         return;
     switch (j->call->kind) {
     case ORCH_CALL_WRITE:
@@ -311,6 +310,19 @@ static enum orch_request asked_of_linked(const struct judged *j)
     return from && to && from != to ? ORCH_REQ_LOOK : ORCH_REQ_WRITE;
 }
 
+static char kind_of(mode_t mode)
+{
+    return S_ISDIR(mode) ? 'd' : S_ISLNK(mode) ? 'l' : 'f';
+}
+
+/* Of two names that change places each is taken away, and made anew as what the other was. */
+static bool judge_exchanged(struct judged *j, const struct orch_path *p, const struct orch_path *q)
+{
+    j->d.path2 = q->path;
+    return judge_existing(j, p, ORCH_REQ_DELETE) ||
+           (p->exists && q->exists && (judge_protected_beneath(j, p) || judge_new(j, p, kind_of(q->mode))));
+}
+
 static void judge_two_paths(struct judged *j)
 {
     const struct orch_call *c = j->call;
@@ -323,13 +335,18 @@ static void judge_two_paths(struct judged *j)
         !resolve(j, c->dirfd2, j->text2.data, true, &j->path2))
         return;
     j->d.path2 = j->path2.path;
+    if (c->nr == SYS_renameat2 && (arg(j, 4) & RENAME_EXCHANGE)) {
+        if (!judge_exchanged(j, &j->path, &j->path2))
+            (void)judge_exchanged(j, &j->path2, &j->path);
+        return;
+    }
     if (judge_existing(j, &j->path, rename ? ORCH_REQ_DELETE : asked_of_linked(j)))
         return;
     if (!j->path.exists || judge_protected_beneath(j, &j->path))
         return;
     if (j->path2.exists && !rename)
         return; /* EEXIST */
-    if (judge_new(j, &j->path2, S_ISDIR(j->path.mode) ? 'd' : S_ISLNK(j->path.mode) ? 'l' : 'f'))
+    if (judge_new(j, &j->path2, kind_of(j->path.mode)))
         j->d.path2 = j->path.path;
 }
 
@@ -524,13 +541,11 @@ static void reply(struct judged *j)
     if (j->errnum > 0)
         resp->error = -j->errnum;
     else if (j->errnum == 0)
-        resp->flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
-    /* -1: a faked success, val 0 */
+        resp->flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE; /* and -1: a faked success, val 0 */
     (void)ioctl(j->n->listener, SECCOMP_IOCTL_NOTIF_SEND, resp);
 }
 
-/* Not in the view: a denial only if the host has it (design 7). Looked up when the task has its answer
- * already. */
+/* Not in the view: a denial only if the host has it (design 7), looked up behind the task's answer. */
 static bool exists_on_host(const char *path)
 {
     struct stat st;

@@ -300,7 +300,8 @@ int orch_task_resolve(int root, pid_t tid, int dirfd, const char *text, bool nof
         if (base[0] != '/')
             return -ENOTDIR;
     }
-    full = base ? orch_xasprintf("%s/%s", base, text) : orch_xstrdup(text);
+    /* An empty text is the descriptor's own object (AT_EMPTY_PATH), which may be a link or no directory. */
+    full = base && text[0] ? orch_xasprintf("%s/%s", base, text) : orch_xstrdup(base ? base : text);
     fd = open_in_root(root, full, nofollow);
     if (fd >= 0)
         return found(fd, ret);

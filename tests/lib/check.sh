@@ -39,7 +39,7 @@ add()
 }
 
 echo "lints"
-for lint in check-layers check-style check-size check-trace; do
+for lint in check-layers check-style check-size check-trace check-threats; do
     step "$lint" "tests/lint/$lint"
 done
 

@@ -163,8 +163,10 @@ static void verifier_notices_mutations(void **state)
 /* Calls whose registers are judged beside the table: allowing them at random is rightly refused. */
 static bool judged(size_t nr)
 {
-    static const int calls[] = {ORCH_NR_clone,  ORCH_NR_ioctl,      ORCH_NR_personality, ORCH_NR_prctl,
-                                ORCH_NR_socket, ORCH_NR_socketpair, ORCH_NR_seccomp};
+    static const int calls[] = {ORCH_NR_clone,    ORCH_NR_ioctl,      ORCH_NR_personality, ORCH_NR_prctl,
+                                ORCH_NR_socket,   ORCH_NR_socketpair, ORCH_NR_seccomp,     ORCH_NR_prlimit64,
+                                ORCH_NR_recvfrom, ORCH_NR_recvmsg,    ORCH_NR_recvmmsg,    ORCH_NR_sendmsg,
+                                ORCH_NR_sendmmsg};
     for (size_t i = 0; i < ORCH_NELEM(calls); i++)
         if ((size_t)calls[i] == nr)
             return true;

@@ -150,6 +150,14 @@ static const struct row rows_default[] = {
     {N(personality), ~UINT64_C(0), 0, 0, 0, ORCH_SC_ALLOW, 0},
     {N(personality), 0x40000, 0, 0, 0, ORCH_SC_REFUSE, EPERM},
     {N(personality), 0x40000 | ONES, 0, 0, 0, ORCH_SC_REFUSE, EPERM},
+    {N(prlimit64), 0, 7, 0, 0, ORCH_SC_ALLOW, 0},
+    {N(prlimit64), 77, 7, 1, 0, ORCH_SC_ALLOW, 0},
+    {N(prlimit64), 1, 7, 1, 0, ORCH_SC_REFUSE, EPERM}, /* init */
+    {N(prlimit64), 1 | HIGH, 7, 1, 0, ORCH_SC_REFUSE, EPERM},
+    {N(sendmsg), 3, 0, 0x4000, 0, ORCH_SC_ALLOW, 0},
+    {N(sendmsg), 3, 0, 0x4001, 0, ORCH_SC_REFUSE, EPERM}, /* MSG_OOB */
+    {N(recvmsg), 3, 0, 2, 0, ORCH_SC_ALLOW, 0},
+    {N(recvmsg), 3, 0, 1 | ONES, 0, ORCH_SC_REFUSE, EPERM},
     {N(prctl), PR_SET_NAME, 0, 0, 0, ORCH_SC_ALLOW, 0},
     {N(prctl), 65 /* PR_SET_MDWE */, 0, 0, 0, ORCH_SC_ALLOW, 0},
     {N(prctl), PR_SET_DUMPABLE, 0, 0, 0, ORCH_SC_FAKE, 0},
@@ -243,7 +251,8 @@ static void empty_list_still_lets_the_agent_start(void **state)
     p.sc_default_errno = ENOENT;
     compile(&p);
     check_rows(rows, ORCH_NELEM(rows));
-    assert_true(table.e[N(sendmsg)].always);
+    assert_true(table.e[N(write)].always);
+    assert_int_equal(table.e[N(sendmsg)].n_fast, 1); /* all but MSG_OOB */
     assert_false(table.e[N(execve)].always);
 }
 
