@@ -266,7 +266,7 @@ const struct orch_doctor_check orch_doctor_checks[] = {
      ORCH_K_PTY,
      ORCH_FOR_OPTION,
      0,
-     {"nothing in this version: agents with \"tty\": true"},
+     {"run with \"tty\": true, exec with --tty"},
      {0},
      orch_try_pty,
      0},
