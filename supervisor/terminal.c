@@ -112,6 +112,28 @@ void orch_terminal_begin(struct orch_terminal *t, int master)
     start_guard(t);
 }
 
+static void show(struct orch_terminal *t, const struct orch_buf *plain)
+{
+    ORCH_AUTO_BUF struct orch_buf shown = {0};
+
+    orch_term_filter(&t->filter, plain->data, plain->len, &shown);
+    if (t->filter.touched != t->guard_knows) {
+        t->guard_knows = t->filter.touched;
+        orch_terminal_guard_tell(t->guard_fd, t->guard_knows);
+    }
+    if (shown.len)
+        t->last = shown.data[shown.len - 1];
+    orch_outq_add(&t->out, shown.data, shown.len);
+}
+
+static void show_held(struct orch_terminal *t)
+{
+    ORCH_AUTO_BUF struct orch_buf plain = {0};
+
+    orch_mask_end(t->secrets, &t->held, &plain);
+    show(t, &plain);
+}
+
 void orch_terminal_end(struct orch_terminal *t)
 {
     ORCH_AUTO_BUF struct orch_buf b = {0};
@@ -119,15 +141,10 @@ void orch_terminal_end(struct orch_terminal *t)
     if (!t->begun)
         return;
     t->begun = false;
-    orch_mask_end(t->secrets, &t->held, &b);
+    show_held(t);
     orch_buf_fini(&t->held);
-    if (b.len) {
-        ORCH_AUTO_BUF struct orch_buf shown = {0};
-
-        orch_term_filter(&t->filter, b.data, b.len, &shown);
-        orch_outq_add(&t->out, shown.data, shown.len);
-    }
-    orch_buf_reset(&b);
+    if (t->last == '\n') /* of an agent that ended in raw mode: our next line is to begin at the left */
+        orch_buf_char(&b, '\r');
     orch_term_filter_reset(&t->filter, &b);
     orch_outq_add(&t->out, b.data, b.len);
     orch_outq_fini(&t->out);
@@ -167,16 +184,6 @@ static void stop_here(struct orch_terminal *t)
     come_back(t);
 }
 
-static void show_held(struct orch_terminal *t)
-{
-    ORCH_AUTO_BUF struct orch_buf plain = {0};
-    ORCH_AUTO_BUF struct orch_buf shown = {0};
-
-    orch_mask_end(t->secrets, &t->held, &plain);
-    orch_term_filter(&t->filter, plain.data, plain.len, &shown);
-    orch_outq_add(&t->out, shown.data, shown.len);
-}
-
 void orch_terminal_tick(struct orch_terminal *t)
 {
     struct orch_signals *s = t->signals;
@@ -203,17 +210,11 @@ void orch_terminal_tick(struct orch_terminal *t)
 void orch_terminal_output(struct orch_terminal *t, const void *p, size_t n)
 {
     ORCH_AUTO_BUF struct orch_buf plain = {0};
-    ORCH_AUTO_BUF struct orch_buf shown = {0};
 
     if (!t->begun)
         return;
     orch_mask_feed(t->secrets, &t->held, p, n, &plain);
-    orch_term_filter(&t->filter, plain.data, plain.len, &shown);
-    if (t->filter.touched != t->guard_knows) {
-        t->guard_knows = t->filter.touched;
-        orch_terminal_guard_tell(t->guard_fd, t->guard_knows);
-    }
-    orch_outq_add(&t->out, shown.data, shown.len);
+    show(t, &plain);
 }
 
 bool orch_terminal_full(struct orch_terminal *t)

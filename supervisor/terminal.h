@@ -32,6 +32,7 @@ struct orch_terminal {
     struct termios before, ours;
     struct orch_outq out;
     struct orch_term_filter filter;
+    char last;            /* byte shown */
     struct orch_buf held; /* what may be the start of a secret: shown on the next tick at the latest */
     enum { ORCH_LINE_START, ORCH_LINE_TILDE, ORCH_LINE_WITHIN } typed;
     pid_t guard;
