@@ -267,7 +267,7 @@ const struct orch_doctor_check orch_doctor_checks[] = {
      ORCH_FOR_OPTION,
      0,
      {"run with \"tty\": true, exec with --tty"},
-     {0},
+     {"userns", "mntns"},
      orch_try_pty,
      0},
     {"cgroup",

@@ -224,6 +224,8 @@ static bool serve_output(struct running *r, int stream)
     if (n == 0)
         return false;
     *(stream == 1 ? &r->out->out_bytes : &r->out->err_bytes) += (uint64_t)n;
+    if (r->args->tty && r->hooks->on_shown)
+        r->hooks->on_shown(r->hooks->ctx, chunk, (size_t)n);
     keep = (uint64_t)n < r->output_left ? (size_t)n : (size_t)r->output_left;
     r->output_left -= keep;
     r->out->dropped_bytes += (uint64_t)n - keep;

@@ -137,6 +137,9 @@ struct orch_sandbox_hooks { /* any may be NULL; ctx is the first argument of eac
     /* Our end of the agent's terminal: nonblocking, valid until orch_sandbox_run() returns. Before the agent
      * starts. */
     void (*on_tty)(void *ctx, int master);
+    /* All that the agent's terminal puts out, also what is beyond the output cap: to be shown, not to be
+     * kept. */
+    void (*on_shown)(void *ctx, const void *p, size_t n);
     /* tty->in_fd can be read: appends what the agent is to get. Must take something, or poll comes back at
      * once; *ret_closed: nothing comes from there any more. */
     enum orch_next (*on_input)(void *ctx, struct orch_buf *to_agent, bool *ret_closed);

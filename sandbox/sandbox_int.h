@@ -142,6 +142,10 @@ int orch_view_tmpfs(int root, const char *path, uint64_t size, uint64_t inodes, 
  */
 int orch_view_pts(int root, int dev, struct orch_fail *f);
 int orch_tty_make(struct orch_start *s, struct orch_fail *f);
+/* Its steps that doctor tries alone: a devpts, not yet mounted anywhere; the agent's end of a master opened
+ * in it. */
+int orch_tty_devpts(void);
+int orch_tty_pair(int master, const struct orch_tty *tty, int *ret_slave);
 /* In the agent's process, a session leader: makes fd its controlling terminal. */
 int orch_tty_adopt(int fd);
 /* In the supervisor: what is typed waits here until the agent's terminal takes it. */

@@ -25,7 +25,7 @@ static int set_option(int fs, const char *key, const char *value)
 }
 
 /* Each mount of devpts is an instance of its own: the host's terminals are not in it. */
-static int new_devpts(void)
+int orch_tty_devpts(void)
 {
     ORCH_AUTO_FD int fs = (int)syscall(SYS_fsopen, "devpts", FSOPEN_CLOEXEC);
     int r, fd;
@@ -45,7 +45,7 @@ static int new_devpts(void)
 
 int orch_view_pts(int root, int dev, struct orch_fail *f)
 {
-    ORCH_AUTO_FD int fd = new_devpts();
+    ORCH_AUTO_FD int fd = orch_tty_devpts();
     int r = fd < 0 ? fd : orch_view_attach(fd, root, "/dev/pts", false);
 
     if (r < 0)
@@ -66,7 +66,7 @@ static int plain_newlines(int fd)
     return tcsetattr(fd, TCSANOW, &t) < 0 ? -errno : 0;
 }
 
-static int prepare(int master, const struct orch_tty *tty, int *ret_slave)
+int orch_tty_pair(int master, const struct orch_tty *tty, int *ret_slave)
 {
     struct winsize size = {.ws_row = tty->rows, .ws_col = tty->cols};
     int unlock = 0;
@@ -83,7 +83,7 @@ int orch_tty_make(struct orch_start *s, struct orch_fail *f)
 {
     struct orch_msg m = {.kind = ORCH_MSG_TTY};
     ORCH_AUTO_FD int master = open("/dev/pts/ptmx", O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
-    int slave = -1, r = master < 0 ? -errno : prepare(master, s->args->tty, &slave);
+    int slave = -1, r = master < 0 ? -errno : orch_tty_pair(master, s->args->tty, &slave);
 
     if (r == 0)
         r = orch_msg_send(s->sock, &m, master);

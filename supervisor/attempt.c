@@ -114,7 +114,6 @@ static void on_output(void *ctx, int stream, const void *p, size_t n)
     struct orch_err later = {0};
     int r = orch_capture_add(&a->out, stream, p, n, a->failed ? &later : &a->err);
 
-    orch_terminal_output(&a->terminal, p, n);
     if (r < 0)
         orch_attempt_fail(a, r);
 }
@@ -159,6 +158,11 @@ static void on_tty(void *ctx, int master)
         return;
     orch_progress_hold(&a->run->progress, true);
     a->out.show = NULL;
+}
+
+static void on_shown(void *ctx, const void *p, size_t n)
+{
+    orch_terminal_output(&((struct orch_attempt *)ctx)->terminal, p, n);
 }
 
 static enum orch_next on_input(void *ctx, struct orch_buf *to_agent, bool *ret_closed)
@@ -328,6 +332,7 @@ static void run_sandbox(struct orch_attempt *a, const struct orch_sandbox_args *
         .on_control = on_control,
         .output_full = output_full,
         .on_tty = on_tty,
+        .on_shown = on_shown,
         .on_input = on_input,
         .wake_fd = a->run->signals.fd,
     };

@@ -42,9 +42,9 @@ static void on_output(void *ctx, int stream, const void *p, size_t n)
     struct orch_exec *e = ctx;
     int i = stream == 2;
 
-    if (e->terminal.begun)
-        orch_terminal_output(&e->terminal, p, n);
-    else if (!e->escape[i])
+    if (e->terminal.begun) /* shown already */
+        return;
+    if (!e->escape[i])
         orch_outq_add(&e->out[i], p, n);
     else if (!e->failed)
         (void)check(e, orch_capture_add(&e->capture, stream, p, n, &e->err));
@@ -89,6 +89,11 @@ static enum orch_next on_tick(void *ctx)
 static void on_tty(void *ctx, int master)
 {
     orch_terminal_begin(&((struct orch_exec *)ctx)->terminal, master);
+}
+
+static void on_shown(void *ctx, const void *p, size_t n)
+{
+    orch_terminal_output(&((struct orch_exec *)ctx)->terminal, p, n);
 }
 
 static enum orch_next on_input(void *ctx, struct orch_buf *to_agent, bool *ret_closed)
@@ -160,6 +165,7 @@ static int run(struct orch_exec *e, const struct orch_sandbox_args *args, struct
         .on_output = on_output,
         .on_tick = on_tick,
         .on_tty = on_tty,
+        .on_shown = on_shown,
         .on_input = on_input,
         .output_full = output_full,
         .wake_fd = e->signals.fd,
@@ -172,6 +178,8 @@ static int run(struct orch_exec *e, const struct orch_sandbox_args *args, struct
     }
     e->capture = (struct orch_capture){.log = {-1, -1}, .show = show_line, .ctx = e};
     r = orch_sandbox_run(args, &hooks, &e->outcome, err);
+    if (e->terminal.begun)
+        e->outcome.dropped_bytes = 0; /* shown, all of it */
     orch_terminal_end(&e->terminal);
     if (r < 0)
         orch_preflight_point(err);

@@ -43,7 +43,7 @@ struct orch_terminal {
 /* wanted false: as if there were no operator's terminal. */
 void orch_terminal_init(struct orch_terminal *t, bool wanted, struct orch_signals *signals,
                         const struct orch_strv *secrets);
-/* The hooks on_tty, on_output, on_input, on_tick and output_full of a sandbox with tty. Without an operator's
+/* The hooks on_tty, on_shown, on_input, on_tick and output_full of a sandbox with tty. Without an operator's
  * terminal they do nothing. */
 void orch_terminal_begin(struct orch_terminal *t, int master);
 void orch_terminal_output(struct orch_terminal *t, const void *p, size_t n);

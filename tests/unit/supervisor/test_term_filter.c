@@ -65,7 +65,7 @@ static const struct row refused[] = {
     {"a\033]0;title\ab", "ab"},
     {"a\033]2;title\033\\b", "ab"},
     {"a\033]52;c;aGVsbG8=\ab", "ab"},
-    {"a\033]8;;http://x\033\\link\033]8;;\033\\b", "alinkb"},
+    {"a\033]8;;link:x\033\\link\033]8;;\033\\b", "alinkb"},
     {"a\033]10;?\ab", "ab"},
     {"a\033kscreen title\033\\b", "ab"},
     /* queries that a terminal answers by typing */
