@@ -272,6 +272,23 @@ JSON
     outer_kept
 }
 
+@test "run_tty_suspended_and_resumed_is_a_new_session" {
+    cat >"$W/workflow.json" <<'JSON'
+{"schema": 1, "name": "test", "agent": {"command": ["bash", "--norc", "--noprofile"], "tty": true},
+ "phases": [{"name": "work", "profile": "implement", "gates": [{"type": "file", "path": "made"}]}]}
+JSON
+    line "\$orch run --state \$state --run-id r1 '$W/workflow.json'; echo \"rc=\$?\""
+    until_screen '^bash-[0-9.]+\$$'
+    timeout 30 "$ORCH" suspend --state "$STATE" r1
+    until_screen '^rc=5$'
+    outer_kept
+    line "clear; \$orch resume --state \$state r1; echo \"rc=\$?\""
+    until_screen '^bash-[0-9.]+\$$'
+    line 'echo content >made; exit'
+    until_screen '^rc=0$'
+    [ "$(cat "$WS/made")" = content ]
+}
+
 @test "run_tty_masks_passed_values_on_the_screen_and_in_the_log" {
     cat >"$W/workflow.json" <<'JSON'
 {"schema": 1, "name": "test",

@@ -47,7 +47,7 @@ screen() {
 
 wait_until() {
     local i
-    for ((i = 0; i < 100; i++)); do
+    for ((i = 0; i < 300; i++)); do
         "$@" && return 0
         sleep 0.1
     done
