@@ -14,9 +14,9 @@ const struct orch_helper orch_helpers[] = {
      .data = "/usr/lib/locale",
      .why = "every program: what the C library opens by itself for names, character sets, thread cancellation"},
 
-    {.programs = "bash",
+    {.programs = "bash less more vi vim* nano tput clear watch",
      .data = "/usr/share/terminfo /usr/lib/terminfo /lib/terminfo",
-     .why = "terminal descriptions for line editing"},
+     .why = "terminal descriptions"},
     {.programs = "*awk", .calls = "sh", .dirs = MULTIARCH "/gawk", .data = "/usr/share/awk",
      .why = "pipes and commands run by sh; gawk loads extensions"},
     {.programs = "make gmake ninja", .calls = "sh",

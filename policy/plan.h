@@ -68,6 +68,7 @@ struct orch_plan_args {
     unsigned attempt;                        /* ORCH_ATTEMPT */
     bool exec_view;                          /* gates: the workspace is executable */
     const struct orch_filter_cache *filters; /* compiled filters are kept there; NULL = nowhere */
+    bool tty;                                /* it gets a terminal: TERM is set, if nothing else sets it */
     bool agent;                              /* an agent's (has /orch and ORCH_*), not a gate's */
     uid_t uid;                               /* the agent's user and group, inside and for the kernel */
     gid_t gid;

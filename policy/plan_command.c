@@ -104,6 +104,8 @@ static void add_environment(struct orch_plan *p, const struct orch_plan_args *a)
     env_set(p, "TMPDIR", ORCH_TMP_PATH);
     env_set(p, "USER", "agent");
     env_set(p, "LOGNAME", "agent");
+    if (a->tty)
+        env_set(p, "TERM", "xterm-256color");
     for (size_t i = 0; i < p->profile->env_pass.n; i++) {
         const char *value = getenv(p->profile->env_pass.v[i]);
 

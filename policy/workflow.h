@@ -19,6 +19,7 @@ struct orch_agent {
     size_t n_env;
     struct orch_strv pass_env;
     enum orch_stdin stdin_mode;
+    bool tty; /* a terminal of its own */
 };
 
 enum orch_gate_type {

@@ -29,6 +29,7 @@ static struct orch_agent *agent_copy(const struct orch_agent *a)
     orch_strv_copy(&c->command, &a->command);
     orch_strv_copy(&c->pass_env, &a->pass_env);
     c->stdin_mode = a->stdin_mode;
+    c->tty = a->tty;
     c->n_env = a->n_env;
     c->env = orch_xcalloc(a->n_env + 1, sizeof(*c->env));
     for (size_t i = 0; i < a->n_env; i++) {
@@ -96,18 +97,9 @@ static void read_pass_env(const struct orch_rd *rd, const cJSON *node, void *bas
     }
 }
 
-static void read_tty(const struct orch_rd *rd, const cJSON *node, void *base)
-{
-    bool tty = false;
-    (void)base;
-    if (orch_rd_bool(rd, node, &tty) && tty)
-        orch_rd_later(rd, node, "tty: true");
-}
-
 static const char *const stdin_names[] = {"null", "prompt", NULL};
 
 static const struct orch_rd_shape env_shape = {.type = "object", .items = &orch_shape_string};
-static const struct orch_rd_shape tty_shape = {.type = "boolean"};
 
 static const struct orch_rd_field agent_fields[] = {
     {.key = "command",
@@ -121,7 +113,7 @@ static const struct orch_rd_field agent_fields[] = {
      .kind = ORCH_RD_ENUM,
      .off = offsetof(struct orch_agent, stdin_mode),
      .names = stdin_names},
-    {.key = "tty", .kind = ORCH_RD_CALL, .call = read_tty, .shape = &tty_shape},
+    {.key = "tty", .kind = ORCH_RD_BOOL, .off = offsetof(struct orch_agent, tty)},
     {.key = "reason", .kind = ORCH_RD_NONE},
     {0},
 };
@@ -131,7 +123,13 @@ const struct orch_rd_shape orch_wf_agent_shape = {.type = "object", .fields = ag
 struct orch_agent *orch_wf_read_agent(const struct orch_rd *rd, const cJSON *node)
 {
     struct orch_agent *a = orch_xcalloc(1, sizeof(*a));
+    const cJSON *tty = cJSON_GetObjectItemCaseSensitive(node, "tty");
     (void)orch_rd_object(rd, node, agent_fields, a);
+    if (a->tty && a->stdin_mode == ORCH_STDIN_PROMPT)
+        orch_json_error(
+            rd->doc, tty, rd->d,
+            "\"tty\" and \"stdin\": \"prompt\" exclude each other: standard input is the terminal; "
+            "name the file ${ORCH_PROMPT} or ${ORCH_PROMPT_TEXT} in the command");
     return a;
 }
 

@@ -383,7 +383,7 @@ static const struct fix_row {
      "the quota of keys is used up: raise kernel.keys.maxkeys, or log out and in"},
     {ORCH_K_CALL, NULL, {0}, "see the kernel's log (dmesg): this kernel is new enough to have it"},
     {ORCH_K_PTY, NULL, {ENOSPC, 0}, "all pseudo-terminals are in use: raise kernel.pty.max"},
-    {ORCH_K_PTY, NULL, {0}, "mount -t devpts -o newinstance,ptmxmode=0666,mode=0620 devpts /dev/pts"},
+    {ORCH_K_PTY, NULL, {0}, "use a kernel with CONFIG_UNIX98_PTYS=y that lets user namespaces mount devpts"},
     {ORCH_K_CGROUP,
      is_root,
      {0},

@@ -210,14 +210,16 @@ static int enter_workspace(const struct orch_plan *plan, struct orch_fail *f)
  * Landlock. */
 static int agent_stdio(const struct orch_start *s)
 {
+    const struct orch_tty *tty = s->args->tty;
+    bool empty = tty ? tty->in_fd < 0 : s->args->stdin_fd < 0;
     ORCH_AUTO_FD int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 
     if (null < 0)
         return -errno;
     for (int i = 0; i < 3; i++)
-        if (dup2(i == 0 && s->args->stdin_fd < 0 ? null : s->stdio[i], i) < 0)
+        if (dup2(i == 0 && empty ? null : s->stdio[i], i) < 0)
             return -errno;
-    return 0;
+    return tty ? orch_tty_adopt(STDOUT_FILENO) : 0;
 }
 
 /* The agent's process, up to its exec. From the filter on only sendmsg, close_range, execve and _exit are
@@ -226,13 +228,14 @@ static _Noreturn void agent_main(struct orch_start *s)
 {
     struct orch_msg m = {.kind = ORCH_MSG_LISTENER};
     struct orch_fail f = {0};
-    int listener, missing = 0;
+    int r, listener, missing = 0;
 
     orch_reset_signals();
     (void)setsid();
     (void)umask(022);
-    if (agent_stdio(s) < 0) {
-        (void)orch_fail_set(&f, ORCH_STEP_FORK, errno, "stdio");
+    r = agent_stdio(s);
+    if (r < 0) {
+        (void)orch_fail_set(&f, ORCH_STEP_FORK, -r, "stdio");
         report_and_exit(s->sock, &f);
     }
     if (orch_confine_limits(s->plan, &f) < 0 || orch_confine_privileges(&f) < 0 ||
@@ -308,7 +311,8 @@ _Noreturn void orch_init_main(struct orch_start *s)
         report_and_exit(s->sock, &f);
     keep_only_ours(s);
     if (wait_for_go(s->sock, &f) < 0 || take_identity(s, &f) < 0 || orch_view_build(s, &f) < 0 ||
-        make_control(s, &control, &f) < 0 || set_network(s->plan, &f) < 0 || enter_workspace(s->plan, &f) < 0)
+        make_control(s, &control, &f) < 0 || set_network(s->plan, &f) < 0 ||
+        enter_workspace(s->plan, &f) < 0 || (s->args->tty && orch_tty_make(s, &f) < 0))
         report_and_exit(s->sock, &f);
     if (orch_msg_send(s->sock, &ready, control) < 0)
         _exit(127);
@@ -320,7 +324,7 @@ _Noreturn void orch_init_main(struct orch_start *s)
     agent = start_agent(s, &f);
     if (agent < 0 || sigchld < 0)
         report_and_exit(s->sock, &f);
-    for (int i = 0; i < 3; i++)
+    for (int i = s->args->tty ? 1 : 0; i < 3; i++) /* one end of a terminal stays: see tty.c */
         orch_close_fdp(&s->stdio[i]);
     reaper_loop(s->sock, agent, sigchld);
 }

@@ -31,7 +31,8 @@ struct running {
     struct orch_notify notify;
     struct orch_control control;
     pid_t init;
-    int pidfd, sock, out_fd[2]; /* out_fd: our ends of stdout and stderr */
+    struct orch_tty_input input;
+    int pidfd, sock, out_fd[2]; /* out_fd: our ends of stdout and stderr; of a terminal the first */
     uint64_t began, last_tick, output_left;
     bool ready, ended, started;
 };
@@ -144,6 +145,15 @@ static void on_ready(struct running *r, int *fd)
     }
 }
 
+/* The agent's terminal, not started yet: from here on it reads and writes like a pipe. */
+static void on_terminal(struct running *r, int *fd)
+{
+    r->out_fd[0] = ORCH_TAKE_FD(*fd);
+    if (r->hooks->on_tty)
+        r->hooks->on_tty(r->hooks->ctx, r->out_fd[0]);
+    r->input.from = r->args->tty;
+}
+
 /* Set-up messages only while set-up lasts: init and our agent stub speak, the agent has no descriptor of the
  * socket. */
 static void serve_message(struct running *r)
@@ -161,6 +171,9 @@ static void serve_message(struct running *r)
     switch (m.kind) {
     case ORCH_MSG_FAILED:
         on_failed(r, &m);
+        return;
+    case ORCH_MSG_TTY:
+        on_terminal(r, &fd);
         return;
     case ORCH_MSG_READY:
         on_ready(r, &fd);
@@ -211,12 +224,24 @@ static bool serve_output(struct running *r, int stream)
     if (n == 0)
         return false;
     *(stream == 1 ? &r->out->out_bytes : &r->out->err_bytes) += (uint64_t)n;
+    if (r->args->tty && r->hooks->on_shown)
+        r->hooks->on_shown(r->hooks->ctx, chunk, (size_t)n);
     keep = (uint64_t)n < r->output_left ? (size_t)n : (size_t)r->output_left;
     r->output_left -= keep;
     r->out->dropped_bytes += (uint64_t)n - keep;
     if (keep && r->hooks->on_output)
         r->hooks->on_output(r->hooks->ctx, stream, chunk, keep);
     return true;
+}
+
+static void serve_input(struct running *r)
+{
+    bool closed = false;
+
+    obey(r, r->hooks->on_input(r->hooks->ctx, &r->input.buf, &closed));
+    orch_tty_input_trim(&r->input);
+    if (closed)
+        r->input.from = NULL;
 }
 
 static void tick(struct running *r)
@@ -240,19 +265,35 @@ static int time_to_next(const struct running *r)
     return TICK_MS;
 }
 
-enum { SLOT_SOCK, SLOT_PIDFD, SLOT_LISTENER, SLOT_OUT, SLOT_ERR, SLOT_WAKE, SLOT_FIXED };
+enum {
+    SLOT_SOCK,
+    SLOT_PIDFD,
+    SLOT_LISTENER,
+    SLOT_OUT,
+    SLOT_ERR,
+    SLOT_WAKE,
+    SLOT_INPUT,
+    SLOT_SHOWN,
+    SLOT_FIXED
+};
 
 static size_t fill_poll(const struct running *r, struct pollfd *p)
 {
     bool alive = !r->ended;
+    const struct orch_tty *tty = alive ? r->input.from : NULL;
     bool full = alive && r->hooks->output_full && r->hooks->output_full(r->hooks->ctx);
 
     p[SLOT_SOCK] = (struct pollfd){.fd = r->sock, .events = POLLIN};
     p[SLOT_PIDFD] = (struct pollfd){.fd = r->pidfd, .events = POLLIN};
     p[SLOT_LISTENER] = (struct pollfd){.fd = alive ? r->notify.listener : -1, .events = POLLIN};
     p[SLOT_OUT] = (struct pollfd){.fd = full ? -1 : r->out_fd[0], .events = POLLIN};
+    if (r->input.buf.len > 0) /* a terminal is written to as well, also while nothing is taken from it */
+        p[SLOT_OUT] =
+            (struct pollfd){.fd = r->out_fd[0], .events = (short)(full ? POLLOUT : POLLIN | POLLOUT)};
     p[SLOT_ERR] = (struct pollfd){.fd = full ? -1 : r->out_fd[1], .events = POLLIN};
     p[SLOT_WAKE] = (struct pollfd){.fd = alive ? r->hooks->wake_fd : -1, .events = POLLIN};
+    p[SLOT_INPUT] = (struct pollfd){.fd = tty ? tty->in_fd : -1, .events = POLLIN};
+    p[SLOT_SHOWN] = (struct pollfd){.fd = tty ? tty->out_fd : -1, .events = POLLOUT};
     return SLOT_FIXED + (alive ? orch_control_poll(&r->control, p + SLOT_FIXED) : 0);
 }
 
@@ -264,8 +305,12 @@ static void serve(struct running *r, struct pollfd *p, size_t n)
     if (p[SLOT_LISTENER].revents && !r->ended)
         serve_notifications(r);
     for (int stream = 1; stream <= 2; stream++)
-        if (p[SLOT_OUT + stream - 1].revents && !serve_output(r, stream))
+        if ((p[SLOT_OUT + stream - 1].revents & ~POLLOUT) && !serve_output(r, stream))
             orch_close_fdp(&r->out_fd[stream - 1]);
+    if (p[SLOT_INPUT].revents && !r->ended)
+        serve_input(r);
+    if (r->input.buf.len > 0)
+        orch_tty_input_pump(&r->input, r->out_fd[0]);
     if (!r->ended && n > SLOT_FIXED)
         obey(r, orch_control_serve(&r->control, p + SLOT_FIXED, n - SLOT_FIXED, r->hooks));
     if (!r->ended &&
@@ -358,6 +403,8 @@ static int open_channels(struct running *r, int agent_ends[3], struct orch_err *
         return orch_err_sys(err, errno, "cannot make the set-up socket");
     r->sock = pair[0];
     r->start.sock = pair[1];
+    if (r->args->tty)
+        return 0; /* made by init, in its own devpts */
     if (pipe2(out, O_CLOEXEC) < 0)
         return orch_err_sys(err, errno, "cannot make a pipe");
     r->out_fd[0] = out[0];
@@ -401,7 +448,7 @@ static int start(struct running *r, struct orch_err *err)
     int ends[3] = {-1, -1, -1};
     int ret = open_channels(r, ends, err);
 
-    r->start.stdio[0] = r->args->stdin_fd;
+    r->start.stdio[0] = r->args->tty ? -1 : r->args->stdin_fd;
     r->start.stdio[1] = ends[1];
     r->start.stdio[2] = ends[2];
     if (ret == 0)
@@ -419,6 +466,7 @@ static void release(struct running *r)
 {
     orch_notify_fini(&r->notify);
     orch_control_fini(&r->control);
+    orch_tty_input_fini(&r->input);
     orch_close_fdp(&r->sock);
     orch_close_fdp(&r->pidfd);
     orch_close_fdp(&r->out_fd[0]);

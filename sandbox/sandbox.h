@@ -27,11 +27,20 @@ struct orch_file {    /* a file for /orch */
     size_t len;
 };
 
+struct orch_tty { /* a terminal of the agent's own, in place of pipes */
+    uint16_t rows, cols;
+    /* Where its input comes from: polled, and read by the hook on_input. -1 at the start = nobody types: the
+     * agent's standard input is empty, and a newline goes out as it is. May change while it runs. */
+    int in_fd;
+    int out_fd; /* polled for writing: to be woken when it takes more; -1 = not now */
+};
+
 struct orch_sandbox_args {
     const struct orch_plan *plan;
     struct orch_overlay workspace;
-    struct orch_overlay home; /* bottom NULL: a private tmpfs */
-    int stdin_fd;             /* borrowed, -1 = /dev/null */
+    struct orch_overlay home;   /* bottom NULL: a private tmpfs */
+    int stdin_fd;               /* borrowed, -1 = /dev/null */
+    const struct orch_tty *tty; /* NULL = none; stdin_fd is then not looked at */
     const struct orch_file *files;
     size_t n_files;
     bool control;     /* make /orch/control and serve it through on_control */
@@ -125,6 +134,15 @@ struct orch_sandbox_hooks { /* any may be NULL; ctx is the first argument of eac
     enum orch_next (*on_control)(void *ctx, pid_t peer, const char *line, size_t len, struct orch_buf *reply);
     /* True: take no output from the agent for now; it waits in its pipe. Asked before each poll. */
     bool (*output_full)(void *ctx);
+    /* Our end of the agent's terminal: nonblocking, valid until orch_sandbox_run() returns. Before the agent
+     * starts. */
+    void (*on_tty)(void *ctx, int master);
+    /* All that the agent's terminal puts out, also what is beyond the output cap: to be shown, not to be
+     * kept. */
+    void (*on_shown)(void *ctx, const void *p, size_t n);
+    /* tty->in_fd can be read: appends what the agent is to get. Must take something, or poll comes back at
+     * once; *ret_closed: nothing comes from there any more. */
+    enum orch_next (*on_input)(void *ctx, struct orch_buf *to_agent, bool *ret_closed);
     int wake_fd; /* polled for reading, never read here; on_tick is called when readable. -1 = none */
 };
 

@@ -27,6 +27,7 @@
     X(RULE, "protect a path of the workspace")                                                               \
     X(TMPFS, "mount a private tmpfs")                                                                        \
     X(DEV, "make /dev")                                                                                      \
+    X(TTY, "make the terminal")                                                                              \
     X(PROC, "mount /proc")                                                                                   \
     X(ETC, "write /etc")                                                                                     \
     X(ORCH, "write /orch")                                                                                   \
@@ -53,6 +54,7 @@ enum orch_msg_kind {
     ORCH_MSG_HELLO = 1, /* init -> supervisor: maps may be written */
     ORCH_MSG_GO,        /* supervisor -> init */
     ORCH_MSG_FAILED,    /* init or agent -> supervisor: step, errnum, path */
+    ORCH_MSG_TTY,       /* init: fds: [our end of the agent's terminal] */
     ORCH_MSG_READY,     /* init: view is up; fds: [control listener] */
     ORCH_MSG_LISTENER,  /* agent: fds: [notification listener]; value: missing features */
     ORCH_MSG_EXITED,    /* init: the agent ended; value: wait status */
@@ -134,6 +136,27 @@ int orch_view_attach(int tree, int root, const char *path, bool file);
 int orch_view_set_attr(int tree, uint64_t set, unsigned flags);
 int orch_view_tmpfs(int root, const char *path, uint64_t size, uint64_t inodes, const char *mode,
                     uint64_t attr);
+
+/* tty.c. In init: devpts for the view (dev: its /dev), then the pair, after the pivot; s->stdio becomes the
+ * agent's end.
+ */
+int orch_view_pts(int root, int dev, struct orch_fail *f);
+int orch_tty_make(struct orch_start *s, struct orch_fail *f);
+/* Its steps that doctor tries alone: a devpts, not yet mounted anywhere; the agent's end of a master opened
+ * in it. */
+int orch_tty_devpts(void);
+int orch_tty_pair(int master, const struct orch_tty *tty, int *ret_slave);
+/* In the agent's process, a session leader: makes fd its controlling terminal. */
+int orch_tty_adopt(int fd);
+/* In the supervisor: what is typed waits here until the agent's terminal takes it. */
+struct orch_tty_input {
+    const struct orch_tty *from; /* NULL = none, or ended */
+    struct orch_buf buf;
+    size_t done;
+};
+void orch_tty_input_fini(struct orch_tty_input *in);
+void orch_tty_input_trim(struct orch_tty_input *in);
+void orch_tty_input_pump(struct orch_tty_input *in, int master);
 
 /* confine.c, landlock.c: in the agent's process, in this order. */
 int orch_confine_limits(const struct orch_plan *plan, struct orch_fail *f);

@@ -24,7 +24,7 @@ static int bind_device(int root, const char *path)
     return r < 0 ? r : orch_view_attach(tree, root, path, true);
 }
 
-static int make_dev(int root, struct orch_fail *f)
+static int make_dev(int root, bool tty, struct orch_fail *f)
 {
     static const char *const nodes[] = {"/dev/null",   "/dev/zero",    "/dev/full",
                                         "/dev/random", "/dev/urandom", "/dev/tty"};
@@ -47,6 +47,8 @@ static int make_dev(int root, struct orch_fail *f)
     for (size_t i = 0; i < ORCH_NELEM(links); i++)
         if (symlinkat(links[i][0], dev, links[i][1]) < 0)
             return orch_fail_set(f, ORCH_STEP_DEV, errno, links[i][1]);
+    if (tty && orch_view_pts(root, dev, f) < 0)
+        return -1;
     r = orch_view_tmpfs(root, "/dev/shm", 64u << 20, 1024, "1777", DATA_ATTRS);
     return r < 0 ? orch_fail_set(f, ORCH_STEP_DEV, -r, "/dev/shm") : 0;
 }
@@ -165,7 +167,7 @@ static int make_orch(struct orch_start *s, int root, struct orch_fail *f)
 
 int orch_view_own_places(struct orch_start *s, int root, struct orch_fail *f)
 {
-    if (make_dev(root, f) < 0 || write_etc(s->plan, root, f) < 0)
+    if (make_dev(root, s->args->tty != NULL, f) < 0 || write_etc(s->plan, root, f) < 0)
         return -1;
     if (make_home(s, root, f) < 0 || make_orch(s, root, f) < 0)
         return -1;

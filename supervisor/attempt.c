@@ -129,6 +129,7 @@ static enum orch_next on_tick(void *ctx)
 
     if (!orch_attempt_beat(a))
         return ORCH_STOP_CANCEL;
+    orch_terminal_tick(&a->terminal);
     if (orch_usage_due(&a->usage, a->plan, a->upper))
         return ORCH_STOP_LIMIT_WORKSPACE;
     return orch_signals_stop(&a->run->signals) ? ORCH_STOP_CANCEL : ORCH_GO_ON;
@@ -141,9 +142,32 @@ static void on_started(void *ctx, pid_t init)
 
 static bool output_full(void *ctx)
 {
-    struct orch_progress *p = &((struct orch_attempt *)ctx)->run->progress;
+    struct orch_attempt *a = ctx;
+    struct orch_progress *p = &a->run->progress;
 
-    return orch_outq_full(&p->out) || orch_outq_full(&p->err);
+    return orch_terminal_full(&a->terminal) || orch_outq_full(&p->out) || orch_outq_full(&p->err);
+}
+
+/* While the operator's terminal is the agent's, our own words wait, and output is not shown a second time. */
+static void on_tty(void *ctx, int master)
+{
+    struct orch_attempt *a = ctx;
+
+    orch_terminal_begin(&a->terminal, master);
+    if (!a->terminal.begun)
+        return;
+    orch_progress_hold(&a->run->progress, true);
+    a->out.show = NULL;
+}
+
+static void on_shown(void *ctx, const void *p, size_t n)
+{
+    orch_terminal_output(&((struct orch_attempt *)ctx)->terminal, p, n);
+}
+
+static enum orch_next on_input(void *ctx, struct orch_buf *to_agent, bool *ret_closed)
+{
+    return orch_terminal_input(&((struct orch_attempt *)ctx)->terminal, to_agent, ret_closed);
 }
 
 static enum orch_next on_control(void *ctx, pid_t peer, const char *line, size_t len, struct orch_buf *reply)
@@ -307,12 +331,17 @@ static void run_sandbox(struct orch_attempt *a, const struct orch_sandbox_args *
         .on_tick = on_tick,
         .on_control = on_control,
         .output_full = output_full,
+        .on_tty = on_tty,
+        .on_shown = on_shown,
+        .on_input = on_input,
         .wake_fd = a->run->signals.fd,
     };
     struct orch_err cause = {0};
 
     if (orch_sandbox_run(args, &hooks, &a->outcome, &cause) < 0)
         not_started(a, &cause);
+    orch_terminal_end(&a->terminal);
+    orch_progress_hold(&a->run->progress, false);
     orch_unmount_let_go(&a->run->unmounts);
     if (a->outcome.end == ORCH_END_LIMIT && a->last_of_workflow && strcmp(a->outcome.limit, "wall") == 0)
         a->outcome.limit = "workflow"; /* not the phase's own: on_timeout does not speak of it */
@@ -351,6 +380,9 @@ static void start_agent(struct orch_attempt *a, const struct orch_buf *prompt, c
     orch_prompt_phase(a->run, a->index, a->n, a->plan, text, wall_ms, &phase);
     orch_prompt_feedback(a->run, a->index, &feedback);
     start_control(a, wall_ms);
+    orch_terminal_init(&a->terminal,
+                       a->phase->agent->tty && !a->run->progress.json && !a->run->progress.quiet,
+                       &a->run->signals, &a->run->secrets);
     const struct orch_file files[] = {
         {"phase.json", phase.data, phase.len},
         {"prompt.md", text, prompt->len},
@@ -367,6 +399,7 @@ static void start_agent(struct orch_attempt *a, const struct orch_buf *prompt, c
                  .bottom = a->home ? a->run->wf->home_from : NULL,
                  .layer_dir = a->home},
         .stdin_fd = stdin_fd,
+        .tty = a->phase->agent->tty ? &a->terminal.tty : NULL,
         .files = files,
         .n_files = ORCH_NELEM(files),
         .control = true,

@@ -8,6 +8,7 @@
 #include "supervisor/control.h"
 #include "supervisor/output.h"
 #include "supervisor/run.h"
+#include "supervisor/terminal.h"
 #include "supervisor/upper.h"
 
 struct orch_attempt {
@@ -23,6 +24,7 @@ struct orch_attempt {
     struct orch_plan *plan; /* NULL for gates only */
     struct orch_control control;
     struct orch_capture out;
+    struct orch_terminal terminal;
     uint64_t began_ms, beat_ms;
     struct orch_usage usage;
     bool last_of_workflow; /* the wall limit is what is left of the workflow's time */

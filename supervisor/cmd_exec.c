@@ -137,6 +137,7 @@ static int compile(struct orch_exec *e, struct orch_err *err)
         .base_dir = e->cwd,
         .command = &e->command,
         .closures = e->closures,
+        .tty = e->opt->tty,
         .uid = orch_agent_uid(),
         .gid = orch_agent_gid(),
     };

@@ -12,6 +12,7 @@
 #include "supervisor/outq.h"
 #include "supervisor/output.h"
 #include "supervisor/signals.h"
+#include "supervisor/terminal.h"
 #include "supervisor/upper.h"
 
 struct orch_exec {
@@ -31,6 +32,7 @@ struct orch_exec {
     struct orch_usage usage;
     bool escape[2]; /* the stream is a terminal */
     struct orch_capture capture;
+    struct orch_terminal terminal;
     struct orch_outcome outcome;
     bool ran;
     int failed; /* the first failure in a hook */

@@ -180,9 +180,9 @@ int orch_exec_status(const struct orch_exec *e)
     case ORCH_END_SETUP:
         return setup_status(e);
     case ORCH_END_CANCEL:
-        return cancelled                          ? cancelled
-               : e->out[0].dead || e->out[1].dead ? 128 + SIGPIPE
-                                                  : ORCH_EXIT_EXEC_FAILED;
+        return cancelled                                                  ? cancelled
+               : e->terminal.out.dead || e->out[0].dead || e->out[1].dead ? 128 + SIGPIPE
+                                                                          : ORCH_EXIT_EXEC_FAILED;
     default:
         (void)fprintf(stderr, "orch-sandbox: ended: %s\n", orch_end_name(e->outcome.end));
         return ORCH_EXIT_EXEC_FAILED;
@@ -206,6 +206,7 @@ void orch_exec_report(const struct orch_exec *e, int status, const char *reason)
     orch_jw_uint(&w, "elapsed_ms", e->outcome.elapsed_ms);
     orch_jw_uint(&w, "denials", e->denials);
     orch_jw_uint(&w, "dropped_bytes", e->outcome.dropped_bytes);
+    orch_jw_uint(&w, "filtered_bytes", e->terminal.filter.dropped);
     orch_jw_uint(&w, "changes", e->changes);
     orch_jw_bool(&w, "applied", e->applied);
     orch_jw_end(&w, '}');

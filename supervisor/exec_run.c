@@ -42,6 +42,8 @@ static void on_output(void *ctx, int stream, const void *p, size_t n)
     struct orch_exec *e = ctx;
     int i = stream == 2;
 
+    if (e->terminal.begun) /* shown already */
+        return;
     if (!e->escape[i])
         orch_outq_add(&e->out[i], p, n);
     else if (!e->failed)
@@ -64,7 +66,7 @@ static bool output_full(void *ctx)
 
     orch_outq_pump(&e->out[0]);
     orch_outq_pump(&e->out[1]);
-    return orch_outq_full(&e->out[0]) || orch_outq_full(&e->out[1]);
+    return orch_terminal_full(&e->terminal) || orch_outq_full(&e->out[0]) || orch_outq_full(&e->out[1]);
 }
 
 static enum orch_next on_tick(void *ctx)
@@ -72,6 +74,7 @@ static enum orch_next on_tick(void *ctx)
     struct orch_exec *e = ctx;
 
     orch_signals_poll(&e->signals);
+    orch_terminal_tick(&e->terminal);
     orch_outq_pump(&e->out[0]);
     orch_outq_pump(&e->out[1]);
     if (e->failed || check(e, orch_audit_flush(e->audit, FOLD_MS, &e->err)) != ORCH_GO_ON)
@@ -79,7 +82,23 @@ static enum orch_next on_tick(void *ctx)
     if (e->upper && orch_usage_due(&e->usage, e->plan, e->upper))
         return ORCH_STOP_LIMIT_WORKSPACE;
     /* Nobody reads any more: without us in between the command would have got SIGPIPE. */
-    return e->signals.first || e->out[0].dead || e->out[1].dead ? ORCH_STOP_CANCEL : ORCH_GO_ON;
+    return e->signals.first || e->terminal.out.dead || e->out[0].dead || e->out[1].dead ? ORCH_STOP_CANCEL
+                                                                                        : ORCH_GO_ON;
+}
+
+static void on_tty(void *ctx, int master)
+{
+    orch_terminal_begin(&((struct orch_exec *)ctx)->terminal, master);
+}
+
+static void on_shown(void *ctx, const void *p, size_t n)
+{
+    orch_terminal_output(&((struct orch_exec *)ctx)->terminal, p, n);
+}
+
+static enum orch_next on_input(void *ctx, struct orch_buf *to_agent, bool *ret_closed)
+{
+    return orch_terminal_input(&((struct orch_exec *)ctx)->terminal, to_agent, ret_closed);
 }
 
 static int make_sub(const struct orch_exec *e, const char *name, mode_t mode, char **ret,
@@ -145,6 +164,9 @@ static int run(struct orch_exec *e, const struct orch_sandbox_args *args, struct
         .on_exec = on_exec,
         .on_output = on_output,
         .on_tick = on_tick,
+        .on_tty = on_tty,
+        .on_shown = on_shown,
+        .on_input = on_input,
         .output_full = output_full,
         .wake_fd = e->signals.fd,
     };
@@ -156,6 +178,9 @@ static int run(struct orch_exec *e, const struct orch_sandbox_args *args, struct
     }
     e->capture = (struct orch_capture){.log = {-1, -1}, .show = show_line, .ctx = e};
     r = orch_sandbox_run(args, &hooks, &e->outcome, err);
+    if (e->terminal.begun)
+        e->outcome.dropped_bytes = 0; /* shown, all of it */
+    orch_terminal_end(&e->terminal);
     if (r < 0)
         orch_preflight_point(err);
     (void)orch_capture_end(&e->capture, &(struct orch_err){0});
@@ -170,6 +195,8 @@ int orch_exec_sandbox(struct orch_exec *e, struct orch_err *err)
     struct orch_sandbox_args args;
     int r = orch_exec_layer(e, &args, err);
 
+    orch_terminal_init(&e->terminal, e->opt->tty, &e->signals, NULL);
+    args.tty = e->opt->tty ? &e->terminal.tty : NULL;
     args.wall_ms = e->profile->limits.wall_ms;
     if (r == 0)
         r = run(e, &args, err);

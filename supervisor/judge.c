@@ -102,6 +102,8 @@ static int audit_end(struct orch_attempt *a, struct orch_err *err)
     orch_jw_uint(&w, "fakes", o->fakes);
     orch_jw_uint(&w, "output_bytes", o->out_bytes + o->err_bytes);
     orch_jw_uint(&w, "dropped_bytes", o->dropped_bytes);
+    if (a->plan && a->phase->agent->tty)
+        orch_jw_uint(&w, "filtered_bytes", a->terminal.filter.dropped);
     orch_jw_uint(&w, "missing", o->missing);
     orch_jw_str(&w, "counts", "exact");
     return orch_audit_commit(a->run->audit, &w, err);

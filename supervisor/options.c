@@ -137,6 +137,7 @@ static const struct option_row rows[] = {
     {"no-apply", NULL, FLAG, V_RUN | V_RESUME, OFF(no_apply),
      "leave the workspace as it is even if the run passes"},
     {"apply", NULL, FLAG, V_EXEC, OFF(apply), "apply the changes to the workspace if the command exits 0"},
+    {"tty", NULL, FLAG, V_EXEC, OFF(tty), "give the command a terminal of its own"},
     {"dry-run", NULL, FLAG, V_RUN, OFF(dry_run), "check everything, show what would run, start nothing"},
     {"keep", "N", TEXT, V_PRUNE, OFF(keep), "keep the N newest of the runs that have ended"},
     {"older-than", "TIME", TEXT, V_PRUNE, OFF(older_than),

@@ -24,7 +24,7 @@ struct orch_options {
     bool closure, syscalls, exit_code; /* of the policy verbs */
     const char *status_fd_text;
     int status_fd; /* -1 = none */
-    bool theirs_kept, apply_now, no_apply, apply, dry_run, json, quiet, ignore_submounts, follow, help;
+    bool tty, theirs_kept, apply_now, no_apply, apply, dry_run, json, quiet, ignore_submounts, follow, help;
     char **args; /* what is left: borrowed from argv, NULL-terminated */
     int n_args;
 };

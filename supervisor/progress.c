@@ -10,6 +10,7 @@
 #include "supervisor/output.h"
 
 #define REDRAW_MS 200
+#define WAIT_MAX (64u << 10)
 #define CLEAR_LINE "\r\033[K"
 
 void orch_progress_init(struct orch_progress *p, bool json, bool quiet)
@@ -36,13 +37,36 @@ void orch_progress_fini(struct orch_progress *p)
     orch_outq_fini(&p->out);
     orch_outq_fini(&p->err);
     orch_buf_fini(&p->line);
+    orch_buf_fini(&p->wait);
     orch_free_ptrp(&p->phase);
 }
 
 static void put_line(struct orch_progress *p, const struct orch_buf *b)
 {
+    if (p->held && p->wait.len + b->len > WAIT_MAX) {
+        p->lost++;
+        return;
+    }
+    if (p->held) {
+        orch_buf_add(&p->wait, b->data, b->len);
+        return;
+    }
     clear_status(p);
     orch_outq_add(&p->err, b->data, b->len);
+}
+
+void orch_progress_hold(struct orch_progress *p, bool on)
+{
+    if (on)
+        clear_status(p);
+    if (!on && p->held) {
+        if (p->lost)
+            orch_buf_printf(&p->wait, "(%" PRIu64 " more lines)\n", p->lost);
+        orch_outq_add(&p->err, p->wait.data, p->wait.len);
+        orch_buf_reset(&p->wait);
+        p->lost = 0;
+    }
+    p->held = on;
 }
 
 void orch_progress_note(struct orch_progress *p, const char *fmt, ...)
@@ -93,7 +117,7 @@ void orch_progress_tick(struct orch_progress *p, uint64_t denials)
     p->denials = denials;
     orch_outq_pump(&p->out);
     orch_outq_pump(&p->err);
-    if (!p->live || !p->phase || now - p->last_ms < REDRAW_MS || p->err.buf.len > p->err.done)
+    if (!p->live || p->held || !p->phase || now - p->last_ms < REDRAW_MS || p->err.buf.len > p->err.done)
         return;
     p->last_ms = now;
     orch_buf_printf(&b, CLEAR_LINE "phase %s  attempt %u  %" PRIu64 ":%02" PRIu64 "  denials %" PRIu64,

@@ -13,7 +13,9 @@
 
 struct orch_progress {
     bool json, quiet, live; /* live: a status line is drawn */
-    bool drawn;
+    bool drawn, held;       /* held: nothing is shown for now */
+    struct orch_buf wait;   /* lines that came meanwhile */
+    uint64_t lost;          /* and those that were too many */
     struct orch_outq out, err;
     struct orch_buf line;
     char *phase; /* NULL = nothing runs */
@@ -30,6 +32,8 @@ void orch_progress_note(struct orch_progress *p, const char *fmt, ...) ORCH_PRIN
 void orch_progress_output(struct orch_progress *p, int stream, const char *line, size_t n);
 /* What the status line shows from now on; phase NULL = nothing. */
 void orch_progress_phase(struct orch_progress *p, const char *phase, unsigned attempt);
+/* The terminal is somebody else's for a while: lines for people wait, the status line is not drawn. */
+void orch_progress_hold(struct orch_progress *p, bool on);
 /* About four times a second. */
 void orch_progress_tick(struct orch_progress *p, uint64_t denials);
 

@@ -23,8 +23,16 @@ int orch_signals_open(bool suspend, struct orch_signals *ret, struct orch_err *e
     fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     if (fd < 0)
         return orch_err_sys(err, errno, "signalfd");
-    *ret = (struct orch_signals){.fd = fd};
+    *ret = (struct orch_signals){.fd = fd, .set = set};
     return 0;
+}
+
+static bool take_terminal(struct orch_signals *s, int sig)
+{
+    s->resized |= sig == SIGWINCH;
+    s->stopped |= sig == SIGTSTP;
+    s->continued |= sig == SIGCONT;
+    return sig == SIGWINCH || sig == SIGTSTP || sig == SIGCONT;
 }
 
 void orch_signals_poll(struct orch_signals *s)
@@ -32,12 +40,28 @@ void orch_signals_poll(struct orch_signals *s)
     struct signalfd_siginfo info;
 
     while (read(s->fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+        if (take_terminal(s, (int)info.ssi_signo))
+            continue;
         if (info.ssi_signo == SIGUSR1)
             s->suspend = true;
         else if (!s->first)
             s->first = (int)info.ssi_signo;
         s->count++;
     }
+}
+
+void orch_signals_terminal(struct orch_signals *s, bool on)
+{
+    static const int extra[] = {SIGWINCH, SIGTSTP, SIGCONT};
+    sigset_t more, all = s->set;
+
+    (void)sigemptyset(&more);
+    for (size_t i = 0; i < ORCH_NELEM(extra); i++) {
+        (void)sigaddset(&more, extra[i]);
+        (void)sigaddset(&all, extra[i]);
+    }
+    (void)signalfd(s->fd, on ? &all : &s->set, SFD_CLOEXEC | SFD_NONBLOCK);
+    (void)sigprocmask(on ? SIG_BLOCK : SIG_UNBLOCK, &more, NULL);
 }
 
 bool orch_signals_stop(const struct orch_signals *s)

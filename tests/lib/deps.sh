@@ -2,14 +2,14 @@
 # Installs what the build and the tests need, if this is root on a system with apt-get; otherwise prints the line to run
 # and fails if something is missing. docs/dependencies.md says what each one is for.
 set -eu
-needs='make gcc libc6-dev libseccomp-dev libcap-dev libcjson-dev libsodium-dev libcmocka-dev bats git jq python3 util-linux'
+needs='make gcc libc6-dev libseccomp-dev libcap-dev libcjson-dev libsodium-dev libcmocka-dev bats git jq python3 tmux util-linux'
 
 if ! command -v dpkg-query >/dev/null 2>&1; then
     missing=''
     for header in seccomp.h sys/capability.h cjson/cJSON.h sodium.h; do
         printf '#include <%s>\n' "$header" | ${CC:-cc} -E - >/dev/null 2>&1 || missing="$missing $header"
     done
-    for tool in bats git jq python3 setpriv; do
+    for tool in bats git jq python3 setpriv tmux; do
         command -v "$tool" >/dev/null 2>&1 || missing="$missing $tool"
     done
     [ -z "$missing" ] && exit 0

@@ -146,8 +146,9 @@ static const struct row top_rows[] = {
      1},
     {"{\"schema\": 1, \"name\": \"w\", \"agent\": {\"comand\": [\"a\"]}, " OK_PHASES "}", "1:", "'command'",
      2},
-    {"{\"schema\": 1, \"name\": \"w\", \"agent\": {\"command\": [\"a\"], \"tty\": true}, " OK_PHASES "}",
-     "1:", "not in this version", 1},
+    {"{\"schema\": 1, \"name\": \"w\", \"agent\": {\"command\": [\"a\"], \"tty\": true, "
+     "\"stdin\": \"prompt\"}, " OK_PHASES "}",
+     "1:", "exclude each other", 1},
     {"{\"schema\": 1, \"name\": \"w\", \"agent\": {\"command\": [\"a\"], \"ttty\": true}, " OK_PHASES "}",
      "1:", "'tty'", 1},
     {"{\"schema\": 1, \"name\": \"w\", \"agent\": {\"command\": [\"a\"], \"stdin\": \"promt\"}, " OK_PHASES

@@ -1,0 +1,80 @@
+# For bats, after common: an operator's terminal, with real keys and a screen to read.
+# shellcheck shell=bash
+#
+# tmux_setup            in setup(), after orch_setup: a terminal of 100x30 with a shell whose prompt is "OUT> "
+# tmux_teardown         in teardown()
+# keys KEY...           presses keys (tmux send-keys)
+# line TEXT             types TEXT and Enter
+# screen                what is on the screen
+# until_screen REGEX    waits until a line of the screen matches; fails after half a minute, and shows the screen
+# wait_until COMMAND... waits until it succeeds
+# tm COMMAND...         any tmux command, such as: tm display -p '#{pane_title}'
+# tty_exec [ARG...]     types an exec --tty with these arguments
+# outer_kept            the settings of the operator's terminal are what they were at the start
+# supervisor            the process id of the orch-sandbox that has this test's state directory
+
+tm() {
+    tmux -S "$T/tmux" -f /dev/null "$@" 3>&-
+}
+
+tmux_setup() {
+    LC_ALL=C.UTF-8 tm new-session -d -x 100 -y 30 \
+        "env PS1='OUT> ' HISTFILE= LC_ALL=C.UTF-8 TERM=screen bash --norc --noprofile -i"
+    tm set -s set-clipboard on
+    until_screen '^OUT>$'
+    line "cd '$WS'; orch='$ORCH'; state='$STATE'; clear"
+    until_screen '^OUT>$'
+    line "stty -a >'$T/stty.before'; echo ready"
+    until_screen '^ready$'
+}
+
+tmux_teardown() {
+    [ ! -S "$T/tmux" ] || tm kill-server 2>/dev/null || :
+}
+
+keys() {
+    tm send-keys "$@"
+}
+
+line() {
+    tm send-keys -l -- "$1"
+    tm send-keys Enter
+}
+
+screen() {
+    tm capture-pane -p
+}
+
+wait_until() {
+    local i
+    for ((i = 0; i < 300; i++)); do
+        "$@" && return 0
+        sleep 0.1
+    done
+    echo "never: $*"
+    return 1
+}
+
+on_screen() {
+    screen | grep -qE -- "$1"
+}
+
+until_screen() {
+    wait_until on_screen "$1" || { screen; return 1; }
+}
+
+tty_exec() {
+    line "\$orch exec --state \$state --tty $*; echo \"rc=\$?\""
+}
+
+# Once the shell has the terminal back. It sets its own modes while it waits for a line, but not for a command.
+outer_kept() {
+    line "stty -a >'$T/stty.after'; echo looked"
+    until_screen '^looked$'
+    diff "$T/stty.before" "$T/stty.after"
+    [ "$(tm display -p '#{alternate_on} #{cursor_flag} #{insert_flag} #{keypad_cursor_flag} #{keypad_flag} #{origin_flag} #{wrap_flag} #{mouse_any_flag} #{scroll_region_upper} #{scroll_region_lower}')" = '0 1 0 0 0 0 1 0 0 29' ]
+}
+
+supervisor() {
+    pgrep -f -- "^$ORCH (exec|run) .*$STATE" | head -n 1
+}
