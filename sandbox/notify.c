@@ -24,6 +24,8 @@
 #include "sandbox/sandbox_int.h"
 #include "sandbox/task.h"
 
+#define NAME_SERVER_PORT 53
+
 /* One judgement under way. */
 struct judged {
     struct orch_notify *n;
@@ -371,18 +373,22 @@ static void judge_exec(struct judged *j)
 
 static void judge_inet(struct judged *j, const struct sockaddr_storage *a)
 {
+    bool binds = j->call->kind == ORCH_CALL_BIND;
     struct orch_decision dec;
-    int errnum;
+    int errnum =
+        binds ? orch_plan_decide_bind(j->n->plan, a, &dec) : orch_plan_decide_inet(j->n->plan, a, &dec);
 
-    if (j->call->kind == ORCH_CALL_BIND)
-        return;
-    errnum = orch_plan_decide_inet(j->n->plan, a, &dec);
     if (errnum == 0)
         return;
     orch_inet_text(a, j->address, sizeof(j->address));
     deny(j, ORCH_CLASS_NETWORK, errnum, dec.rule);
     j->d.path = j->address;
-    j->d.access = "connect";
+    j->d.access = binds ? "bind" : "connect";
+    /* The C library sorts the addresses of "localhost" by connecting to each of them a datagram socket, which
+     * sends nothing (RFC 3484); but who turns to a name server wants to know something. */
+    j->d.quiet = j->call->kind == ORCH_CALL_CONNECT && orch_inet_is_loopback(a) &&
+                 orch_inet_port(a) != NAME_SERVER_PORT &&
+                 orch_task_has_datagram((pid_t)j->req->pid, (int)arg(j, 0));
 }
 
 static void judge_unix(struct judged *j, const struct sockaddr_storage *a, size_t len)
@@ -498,6 +504,7 @@ static void judge(struct judged *j)
         return;
     case ORCH_SC_REFUSE:
         deny(j, ORCH_CLASS_SYSCALL, a.errnum ? a.errnum : EPERM, a.origin);
+        j->d.quiet = a.quiet;
         return;
     }
     deny(j, ORCH_CLASS_SYSCALL, EPERM, "sandbox#/calls");
