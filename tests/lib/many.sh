@@ -20,7 +20,7 @@ one()
 {
     # shellcheck disable=SC2016 # the agent expands
     TMPDIR=$dir/tmp "$orch" exec --quiet --state "$dir/state" --workspace "$dir/$mark" --profile "$dir/profile.json" -- \
-        sh -c 'echo x >file && echo x >/tmp/file && echo x >"$HOME/file" && (setsid sleep 300 >/dev/null 2>&1 &) && echo made' \
+        sh -c 'echo x >file && echo x >/tmp/file && echo x >"$HOME/file" && (sleep 300 >/dev/null 2>&1 &) && echo made' \
         >>"$dir/made" 2>>"$dir/errors" </dev/null 3>&-
 }
 

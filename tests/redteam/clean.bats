@@ -13,7 +13,7 @@ teardown() { runs_teardown; }
 # One sandbox that stays until it is killed or runs into a limit; its name is in the arguments.
 lingering() {
     TMPDIR=$T/tmp exec "$ORCH" exec --state "$STATE" --workspace "$WS/ws" --profile "${1:-plan}" -- \
-        sh -c "echo half >half; : $RUN; setsid sleep 300 & echo started; sleep 300"
+        sh -c "echo half >half; : $RUN; sleep 300 & echo started; sleep 300"
 }
 
 exec_dirs() {
@@ -88,7 +88,7 @@ END
 }
 
 @test "several_runs_at_once_leave_only_their_records" {
-    agent <<<'echo "$ORCH_PHASE" >file; (setsid sleep 300 >/dev/null 2>&1 &); echo x >/tmp/x'
+    agent <<<'echo "$ORCH_PHASE" >file; (sleep 300 >/dev/null 2>&1 &); echo x >/tmp/x'
     workflow "$(phase one file)" "$(phase two file)"
     local pids=() n
     for n in 1 2 3 4 5 6; do
