@@ -211,7 +211,8 @@ asan:
 # Only folders whose tests do not fork sandboxes. valgrind answers ENOSYS to openat2 and pidfd_open, so tests that open
 # files beneath a directory or compile a filter (in a child) cannot pass there; make asan covers them.
 VALGRIND_SKIP := common/test_io common/test_json policy/test_workflow policy/test_messages policy/test_bombs policy/test_manual \
-                 policy/test_filter policy/test_filter_cache policy/test_filter_child policy/test_filter_known policy/test_filter_random
+                 policy/test_filter policy/test_filter_cache policy/test_filter_child policy/test_filter_known policy/test_filter_random \
+                 policy/test_within
 valgrind: $(call unit_of,common policy) $(HELPER_BINS)
 	@ORCH_BUILD=$(OUT) ORCH_UNIT_FOLDERS='common policy' ORCH_UNIT_SKIP='$(VALGRIND_SKIP)' ORCH_TEST_TIMEOUT=900 \
 	    ORCH_UNIT_WRAP='valgrind -q --error-exitcode=97 --leak-check=full --show-leak-kinds=definite,indirect --errors-for-leak-kinds=definite' \
