@@ -105,6 +105,7 @@ static const struct {
 } interesting[] = {
     {"ioctl", 1, "TIOCSTI TIOCLINUX TIOCSETD TIOCSCTTY TIOCCONS TCGETS TCSETS TIOCGWINSZ FIONREAD FICLONE"},
     {"socket", 0, "AF_UNIX AF_INET AF_INET6 AF_NETLINK AF_PACKET AF_ALG AF_VSOCK"},
+    {"socket", 1, "SOCK_STREAM SOCK_DGRAM SOCK_RAW"},
     {"socketpair", 0, "AF_UNIX AF_INET AF_INET6 AF_NETLINK"},
     {"clone", 0,
      "CLONE_NEWUSER CLONE_NEWNS CLONE_NEWPID CLONE_NEWNET CLONE_NEWIPC CLONE_NEWUTS CLONE_NEWCGROUP "
@@ -312,6 +313,15 @@ static void try_rule(struct sweep *w, const struct orch_syscall_rule *r)
     add(w, orch_buf_take(&text), &e);
 }
 
+/* A family is judged together with type and protocol: where these are not given, the usual ones are meant. */
+static void usual_socket(uint64_t args[6], unsigned n_given)
+{
+    if (n_given < 2)
+        args[1] = SOCK_STREAM;
+    if (n_given < 3)
+        args[2] = 0;
+}
+
 void orch_explain_alternatives(const struct orch_plan *p, int nr, const uint64_t args[6], unsigned n_given,
                                struct orch_alternatives *ret)
 {
@@ -320,6 +330,8 @@ void orch_explain_alternatives(const struct orch_plan *p, int nr, const uint64_t
     *ret = (struct orch_alternatives){0};
     for (unsigned i = 0; i < 6; i++) /* what no rule would name */
         w.args[i] = i < n_given ? args[i] : UINT64_C(0x5ca1ab1e00009008);
+    if (nr == orch_syscall_number("socket") || nr == orch_syscall_number("socketpair"))
+        usual_socket(w.args, n_given);
     orch_explain_call(p, nr, w.args, &w.rest);
     if (nr >= 0 && nr < ORCH_SC_MAX) {
         try_known(&w);

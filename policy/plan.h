@@ -145,6 +145,12 @@ void orch_plan_decide(const struct orch_plan *p, const char *path, enum orch_req
 struct sockaddr_storage;
 int orch_plan_decide_inet(const struct orch_plan *p, const struct sockaddr_storage *a,
                           struct orch_decision *ret);
+/* And for binding to it. Wildcards and groups are nobody's address: binding to them is never refused. */
+int orch_plan_decide_bind(const struct orch_plan *p, const struct sockaddr_storage *a,
+                          struct orch_decision *ret);
+/* 127.0.0.0/8, ::1, the same as v4-mapped, and the wildcards, which mean the same to connect(). */
+bool orch_inet_is_loopback(const struct sockaddr_storage *a);
+unsigned orch_inet_port(const struct sockaddr_storage *a);
 /* "192.0.2.1:80", "[::1]:80"; ret of 64 bytes is enough. */
 void orch_inet_text(const struct sockaddr_storage *a, char *ret, size_t size);
 /* The place that covers path (longest prefix), or NULL. */

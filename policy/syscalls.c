@@ -100,12 +100,11 @@ static void watch_entry(const struct orch_syscalls *s, const struct watched *w, 
         add_fast(e, &(struct orch_sc_fast){.index = w->arg, .mask = (uint32_t)WRITE_FLAGS, .value = 0});
 }
 
-static void judged_entry(const struct orch_syscalls *s, const struct orch_sc_judged *j,
-                         struct orch_sc_entry *e)
+static void judged_entry(const struct orch_sc_judged *j, struct orch_sc_entry *e)
 {
     e->kind = ORCH_SC_ALLOW;
     e->origin = j->origin;
-    for (size_t i = 0; i < (s->inet ? j->n_fast_inet : j->n_fast); i++)
+    for (size_t i = 0; i < j->n_fast; i++)
         add_fast(e, &j->fast[i]);
 }
 
@@ -123,7 +122,7 @@ static void base_entry(const struct orch_syscalls *s, int nr, bool allowed, stru
     const struct watched *w = find_watched(s, nr);
     const struct orch_sc_judged *j = orch_sc_find_judged(nr);
     if (j && among(start_calls, ORCH_NELEM(start_calls), nr)) { /* our own use is what the filter allows */
-        judged_entry(s, j, e);
+        judged_entry(j, e);
     } else if (among(start_calls, ORCH_NELEM(start_calls), nr)) {
         set(e, ORCH_SC_ALLOW, 0, ORIGIN_START);
         e->always = true;
@@ -134,7 +133,7 @@ static void base_entry(const struct orch_syscalls *s, int nr, bool allowed, stru
     } else if (w && (allowed || nr == ORCH_NR_execve)) { /* execve starts the agent itself */
         watch_entry(s, w, e);
     } else if (j && allowed) {
-        judged_entry(s, j, e);
+        judged_entry(j, e);
     } else if (allowed) {
         set(e, ORCH_SC_ALLOW, 0, s->refuse_origin);
         e->always = true;

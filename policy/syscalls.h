@@ -57,6 +57,7 @@ struct orch_sc_answer {
     enum orch_sc_kind kind; /* ALLOW here means: reply CONTINUE, no record */
     int errnum;
     const char *origin;
+    bool quiet;      /* REFUSE: recorded, but counts for nobody: a usual question of runtimes */
     const char *log; /* a log rule matched: unless the call is refused, it is put on record under this rule */
 };
 

@@ -7,7 +7,9 @@
  */
 #include <asm/ioctls.h>
 #include <errno.h>
+#include <linux/netlink.h>
 #include <linux/prctl.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include "policy/sysgroups_list.h"
 #include "policy/syscalls_internal.h"
@@ -38,7 +40,7 @@ static const struct orch_sc_fast clone_fast[] = {{.index = 0, .mask = CLONE_NS_B
 
 static const struct orch_sc_fast personality_fast[] = {EQ32(0, 0), EQ32(0, LOW32)};
 
-static const struct orch_sc_fast socket_fast[] = {EQ32(0, AF_UNIX), EQ32(0, AF_INET), EQ32(0, AF_INET6)};
+static const struct orch_sc_fast socket_fast[] = {EQ32(0, AF_UNIX)};
 
 #define SECCOMP_OP_ACTION_AVAIL 2
 #define SECCOMP_OP_NOTIF_SIZES 3
@@ -202,14 +204,35 @@ static void judge_seccomp(const struct orch_syscalls *s, const uint64_t args[6],
         refuse(ret, EPERM);
 }
 
-/* Other families reach the page cache or the host past every mount (CVE-2026-31431, CVE-2026-43494, vsock).
+/* TCP and UDP. Raw sockets read and forge what others send; the rest loads modules for protocols that nobody
+ * here speaks (SCTP, DCCP), and SOCK_PACKET with AF_INET is AF_PACKET by another name. */
+static bool usual_protocol(uint32_t type, uint32_t protocol)
+{
+    if ((type & 0xf) == SOCK_STREAM)
+        return protocol == 0 || protocol == IPPROTO_TCP;
+    return (type & 0xf) == SOCK_DGRAM && (protocol == 0 || protocol == IPPROTO_UDP);
+}
+
+/*
+ * Other families reach the page cache or the host past every mount (CVE-2026-31431, CVE-2026-43494, vsock).
+ * Two are asked for by runtimes that go on without, and are told so without being counted: netlink for the
+ * list of addresses (only mode loopback has one worth reading, and reading is all it is good for without a
+ * capability), MPTCP by every Go program that listens, with the answer of a kernel that does not have it.
  */
 static void judge_socket(const struct orch_syscalls *s, const uint64_t args[6], struct orch_sc_answer *ret)
 {
-    uint32_t family = (uint32_t)args[0];
-    if (family == AF_UNIX || (s->inet && (family == AF_INET || family == AF_INET6)))
+    uint32_t family = (uint32_t)args[0], type = (uint32_t)args[1], protocol = (uint32_t)args[2];
+    bool inet = s->inet && (family == AF_INET || family == AF_INET6);
+    bool route = s->inet && family == AF_NETLINK && protocol == NETLINK_ROUTE;
+    bool mptcp = inet && (type & 0xf) == SOCK_STREAM && protocol == IPPROTO_MPTCP;
+
+    if (family == AF_UNIX || (inet && usual_protocol(type, protocol)) ||
+        (route && s->profile->network == ORCH_NET_LOOPBACK))
         return;
     refuse(ret, s->profile->sc_default_errno > 0 ? s->profile->sc_default_errno : EPERM);
+    ret->quiet = route || mptcp;
+    if (mptcp)
+        ret->errnum = EPROTONOSUPPORT;
 }
 
 /* Pid 1 is init. It has the agent's uid, which is all that the kernel asks: without descriptors it could not
@@ -239,7 +262,7 @@ static void judge_flags2(const struct orch_syscalls *s, const uint64_t args[6], 
 
 #define ROW(name, table, fn)                                                                                 \
     {                                                                                                        \
-        ORCH_NR_##name, table, ORCH_NELEM(table), ORCH_NELEM(table), "builtin#/syscalls/" #name, fn          \
+        ORCH_NR_##name, table, ORCH_NELEM(table), "builtin#/syscalls/" #name, fn                             \
     }
 
 static const struct orch_sc_judged judged[] = {
@@ -254,9 +277,8 @@ static const struct orch_sc_judged judged[] = {
     ROW(sendmmsg, flags3_fast, judge_flags3),
     ROW(sendmsg, flags2_fast, judge_flags2),
     ROW(seccomp, seccomp_fast, judge_seccomp),
-    {ORCH_NR_socket, socket_fast, 1, ORCH_NELEM(socket_fast), "builtin#/syscalls/socket", judge_socket},
-    {ORCH_NR_socketpair, socket_fast, 1, ORCH_NELEM(socket_fast), "builtin#/syscalls/socketpair",
-     judge_socket},
+    ROW(socket, socket_fast, judge_socket),
+    ROW(socketpair, socket_fast, judge_socket),
 };
 
 const struct orch_sc_judged *orch_sc_find_judged(int nr)

@@ -8,8 +8,7 @@
 struct orch_sc_judged {
     int nr;
     const struct orch_sc_fast *fast;
-    uint8_t n_fast,
-        n_fast_inet; /* the first n_fast are always usable, the rest up to n_fast_inet only with inet */
+    uint8_t n_fast;
     const char *origin;
     void (*judge)(const struct orch_syscalls *s, const uint64_t args[6], struct orch_sc_answer *ret);
 };

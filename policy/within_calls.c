@@ -144,7 +144,8 @@ static void mean(const struct orch_profile *p, const bool *listed, int nr, struc
 
 /* --- one within the other --- */
 
-/* Does the judgement permit all of the cube? Only known where the register is fixed to one value. */
+/* Does the judgement permit all of the cube? Only known where the register is fixed to one value; bits of the
+ * others that may have any value are tried as ones, which no judgement permits. */
 static bool judgement_permits(const struct orch_profile *p, int nr, const struct orch_cube *at)
 {
     const struct orch_sc_judged *j = orch_sc_find_judged(nr);
@@ -154,7 +155,8 @@ static bool judgement_permits(const struct orch_profile *p, int nr, const struct
     unsigned index = j != NULL && j->n_fast > 0 ? j->fast[0].index : 0;
     if (j == NULL || (at->mask[index] & UINT32_MAX) != UINT32_MAX)
         return false;
-    memcpy(args, at->value, sizeof(args));
+    for (size_t i = 0; i < ORCH_NELEM(args); i++)
+        args[i] = at->value[i] | ~at->mask[i];
     s->profile = p;
     s->inet = orch_strv_has(&p->sc_allow, "@network-client");
     j->judge(s, args, &answer);

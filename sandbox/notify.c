@@ -5,7 +5,6 @@
  * once; what cannot be read is denied; ID_VALID comes after the last look at /proc and before the reply;
  * CONTINUE is never why something is allowed: mounts, Landlock, the empty network and the seal check are.
  */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -13,30 +12,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 
 #include "common/io.h"
-#include "sandbox/calls.h"
-#include "sandbox/kernel.h"
-#include "sandbox/sandbox_int.h"
-#include "sandbox/task.h"
-
-/* One judgement under way. */
-struct judged {
-    struct orch_notify *n;
-    const struct seccomp_notif *req;
-    const struct orch_call *call;
-    int errnum;       /* > 0: refuse with it; 0: continue */
-    bool denial;      /* put it on record */
-    bool kills;       /* and end the process */
-    const char *log;  /* rule by which the call is put on record also when it goes on */
-    bool host_lookup; /* a denial only if the path exists on the host, looked up after the reply */
-    struct orch_denial d;
-    struct orch_buf text, text2; /* as given by the task */
-    struct orch_path path, path2;
-    char address[128];
-};
+#include "sandbox/notify_int.h"
 
 int orch_notify_init(struct orch_notify *n, const struct orch_plan *plan, const struct orch_sandbox_hooks *h)
 {
@@ -62,7 +40,7 @@ void orch_notify_fini(struct orch_notify *n)
     n->resp = NULL;
 }
 
-static void deny(struct judged *j, enum orch_denial_class class, int errnum, const char *rule)
+void orch_judge_deny(struct judged *j, enum orch_denial_class class, int errnum, const char *rule)
 {
     j->errnum = errnum;
     j->denial = true;
@@ -72,21 +50,16 @@ static void deny(struct judged *j, enum orch_denial_class class, int errnum, con
     j->d.errnum = errnum;
 }
 
-static uint64_t arg(const struct judged *j, int index)
-{
-    return j->req->data.args[index];
-}
-
 /* Reads a path argument. false: judged already (unreadable), or the kernel will fail by itself. */
 static bool read_path(struct judged *j, int index, struct orch_buf *text)
 {
-    int r = orch_task_string((pid_t)j->req->pid, arg(j, index), text);
+    int r = orch_task_string((pid_t)j->req->pid, orch_judge_arg(j, index), text);
 
     if (r == 0)
         return true;
     if (r == -EFAULT || r == -ENAMETOOLONG)
         return false; /* the kernel gives the same answer to the same pointer */
-    deny(j, ORCH_CLASS_FILESYSTEM, EACCES, "sandbox#/unreadable");
+    orch_judge_deny(j, ORCH_CLASS_FILESYSTEM, EACCES, "sandbox#/unreadable");
     j->d.detail = "memory of the task could not be read";
     return false;
 }
@@ -109,15 +82,16 @@ static bool out_of_descriptors(struct judged *j, int r)
 }
 
 /* false: judged already (unresolvable), or the kernel will fail by itself. */
-static bool resolve(struct judged *j, int dirfd_arg, const char *text, bool nofollow, struct orch_path *ret)
+bool orch_judge_resolve(struct judged *j, int dirfd_arg, const char *text, bool nofollow,
+                        struct orch_path *ret)
 {
-    int dirfd = dirfd_arg == ORCH_NOARG ? AT_FDCWD : (int)arg(j, dirfd_arg);
+    int dirfd = dirfd_arg == ORCH_NOARG ? AT_FDCWD : (int)orch_judge_arg(j, dirfd_arg);
     int r = orch_task_resolve(j->n->root, (pid_t)j->req->pid, dirfd, text, nofollow, ret);
 
     if (r == 0)
         return true;
     if (!out_of_descriptors(j, r) && !fails_by_itself(r)) {
-        deny(j, ORCH_CLASS_FILESYSTEM, EACCES, "sandbox#/unresolvable");
+        orch_judge_deny(j, ORCH_CLASS_FILESYSTEM, EACCES, "sandbox#/unresolvable");
         j->d.path = text;
         j->d.detail = "the path could not be resolved";
     }
@@ -153,23 +127,23 @@ static bool apply_decision(struct judged *j, const struct orch_path *p, enum orc
     case ORCH_PERMIT:
         return false;
     case ORCH_HIDE:
-        deny(j, class, ENOENT, dec.rule);
+        orch_judge_deny(j, class, ENOENT, dec.rule);
         return true;
     case ORCH_DENY:
-        deny(j, class, EACCES, dec.rule);
+        orch_judge_deny(j, class, EACCES, dec.rule);
         return true;
     case ORCH_ABSENT:
-        deny(j, class, ENOENT, dec.rule);
+        orch_judge_deny(j, class, ENOENT, dec.rule);
         j->host_lookup = true;
         return true;
     }
-    deny(j, class, EACCES, dec.rule);
+    orch_judge_deny(j, class, EACCES, dec.rule);
     return true;
 }
 
 /* An existing object is asked for, or something not there: then only a hidden or absent path matters, the
  * rest is the kernel's ENOENT. */
-static bool judge_existing(struct judged *j, const struct orch_path *p, enum orch_request what)
+bool orch_judge_existing(struct judged *j, const struct orch_path *p, enum orch_request what)
 {
     struct orch_decision dec;
 
@@ -186,13 +160,13 @@ static bool judge_kind(struct judged *j, const struct orch_path *p, char kind)
 {
     if (orch_plan_may_be(j->n->plan, p->path, kind))
         return false;
-    deny(j, ORCH_CLASS_FILESYSTEM, EACCES, ORCH_RULE_CREATE);
+    orch_judge_deny(j, ORCH_CLASS_FILESYSTEM, EACCES, ORCH_RULE_CREATE);
     j->d.path = p->path;
     j->d.access = "create";
     return true;
 }
 
-static bool judge_new(struct judged *j, const struct orch_path *p, char kind)
+bool orch_judge_new(struct judged *j, const struct orch_path *p, char kind)
 {
     struct orch_decision dec;
 
@@ -219,7 +193,7 @@ static bool judge_protected_beneath(struct judged *j, const struct orch_path *p)
         return true;
     if (fd < 0)
         return false;
-    deny(j, ORCH_CLASS_FILESYSTEM, EACCES, q->rule);
+    orch_judge_deny(j, ORCH_CLASS_FILESYSTEM, EACCES, q->rule);
     j->d.path = p->path;
     j->d.access = "delete";
     return true;
@@ -227,45 +201,46 @@ static bool judge_protected_beneath(struct judged *j, const struct orch_path *p)
 
 static void judge_open(struct judged *j)
 {
-    uint64_t flags = j->call->flags == ORCH_NOARG ? O_CREAT | O_WRONLY | O_TRUNC : arg(j, j->call->flags);
+    uint64_t flags =
+        j->call->flags == ORCH_NOARG ? O_CREAT | O_WRONLY | O_TRUNC : orch_judge_arg(j, j->call->flags);
     bool writes = (flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC);
     bool nofollow = (flags & O_NOFOLLOW) || (flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL);
 
     if (!read_path(j, j->call->path, &j->text))
         return;
-    if (!resolve(j, j->call->dirfd, j->text.data, nofollow, &j->path))
+    if (!orch_judge_resolve(j, j->call->dirfd, j->text.data, nofollow, &j->path))
         return;
     if ((flags & O_TMPFILE) == O_TMPFILE)
-        (void)judge_existing(j, &j->path, ORCH_REQ_CREATE);
+        (void)orch_judge_existing(j, &j->path, ORCH_REQ_CREATE);
     else if (flags & O_PATH)
-        (void)judge_existing(j, &j->path, ORCH_REQ_LOOK);
+        (void)orch_judge_existing(j, &j->path, ORCH_REQ_LOOK);
     else if ((flags & O_CREAT) && !j->path.exists)
-        (void)judge_new(j, &j->path, 'f');
+        (void)orch_judge_new(j, &j->path, 'f');
     else if (writes && !(j->path.exists && S_ISDIR(j->path.mode)))
-        (void)judge_existing(j, &j->path, ORCH_REQ_WRITE);
+        (void)orch_judge_existing(j, &j->path, ORCH_REQ_WRITE);
     else
-        (void)judge_existing(j, &j->path, ORCH_REQ_READ);
+        (void)orch_judge_existing(j, &j->path, ORCH_REQ_READ);
 }
 
 static void judge_one_path(struct judged *j)
 {
-    uint64_t flags = j->call->flags == ORCH_NOARG ? 0 : arg(j, j->call->flags);
+    uint64_t flags = j->call->flags == ORCH_NOARG ? 0 : orch_judge_arg(j, j->call->flags);
     bool nofollow = j->call->kind == ORCH_CALL_CREATE || !follows_last(j, flags);
     bool by_fd = j->call->kind == ORCH_CALL_WRITE && (flags & AT_EMPTY_PATH); /* O_PATH is enough for it */
 
     if (!read_path(j, j->call->path, &j->text) || (j->text.len == 0 && !by_fd))
         return; /* empty: a look at a descriptor, or the kernel's ENOENT */
-    if (!resolve(j, j->call->dirfd, j->text.data, nofollow || j->text.len == 0, &j->path))
+    if (!orch_judge_resolve(j, j->call->dirfd, j->text.data, nofollow || j->text.len == 0, &j->path))
         return;
     switch (j->call->kind) {
     case ORCH_CALL_WRITE:
-        (void)judge_existing(j, &j->path, ORCH_REQ_WRITE);
+        (void)orch_judge_existing(j, &j->path, ORCH_REQ_WRITE);
         return;
     case ORCH_CALL_LOOK:
-        (void)judge_existing(j, &j->path, ORCH_REQ_LOOK);
+        (void)orch_judge_existing(j, &j->path, ORCH_REQ_LOOK);
         return;
     case ORCH_CALL_DELETE:
-        if (!judge_existing(j, &j->path, ORCH_REQ_DELETE))
+        if (!orch_judge_existing(j, &j->path, ORCH_REQ_DELETE))
             (void)judge_protected_beneath(j, &j->path);
         return;
     default:
@@ -273,9 +248,9 @@ static void judge_one_path(struct judged *j)
     }
     if (j->path.exists)
         return; /* EEXIST by the kernel */
-    (void)judge_new(j, &j->path,
-                    j->call->creates == 'm' ? (S_ISREG(flags) || !(flags & S_IFMT) ? 'f' : 'x')
-                                            : j->call->creates);
+    (void)orch_judge_new(j, &j->path,
+                         j->call->creates == 'm' ? (S_ISREG(flags) || !(flags & S_IFMT) ? 'f' : 'x')
+                                                 : j->call->creates);
 }
 
 /* Which file system of the view a path is on, as far as its place tells; 0 = not known. */
@@ -319,34 +294,35 @@ static char kind_of(mode_t mode)
 static bool judge_exchanged(struct judged *j, const struct orch_path *p, const struct orch_path *q)
 {
     j->d.path2 = q->path;
-    return judge_existing(j, p, ORCH_REQ_DELETE) ||
-           (p->exists && q->exists && (judge_protected_beneath(j, p) || judge_new(j, p, kind_of(q->mode))));
+    return orch_judge_existing(j, p, ORCH_REQ_DELETE) ||
+           (p->exists && q->exists &&
+            (judge_protected_beneath(j, p) || orch_judge_new(j, p, kind_of(q->mode))));
 }
 
 static void judge_two_paths(struct judged *j)
 {
     const struct orch_call *c = j->call;
     bool rename = c->kind == ORCH_CALL_RENAME;
-    uint64_t flags = c->flags == ORCH_NOARG ? 0 : arg(j, c->flags);
+    uint64_t flags = c->flags == ORCH_NOARG ? 0 : orch_judge_arg(j, c->flags);
 
     if (!read_path(j, c->path, &j->text) || !read_path(j, c->path2, &j->text2))
         return;
-    if (!resolve(j, c->dirfd, j->text.data, !follows_last(j, flags), &j->path) ||
-        !resolve(j, c->dirfd2, j->text2.data, true, &j->path2))
+    if (!orch_judge_resolve(j, c->dirfd, j->text.data, !follows_last(j, flags), &j->path) ||
+        !orch_judge_resolve(j, c->dirfd2, j->text2.data, true, &j->path2))
         return;
     j->d.path2 = j->path2.path;
-    if (c->nr == SYS_renameat2 && (arg(j, 4) & RENAME_EXCHANGE)) {
+    if (c->nr == SYS_renameat2 && (orch_judge_arg(j, 4) & RENAME_EXCHANGE)) {
         if (!judge_exchanged(j, &j->path, &j->path2))
             (void)judge_exchanged(j, &j->path2, &j->path);
         return;
     }
-    if (judge_existing(j, &j->path, rename ? ORCH_REQ_DELETE : asked_of_linked(j)))
+    if (orch_judge_existing(j, &j->path, rename ? ORCH_REQ_DELETE : asked_of_linked(j)))
         return;
     if (!j->path.exists || judge_protected_beneath(j, &j->path))
         return;
     if (j->path2.exists && !rename)
         return; /* EEXIST */
-    if (judge_new(j, &j->path2, kind_of(j->path.mode)))
+    if (orch_judge_new(j, &j->path2, kind_of(j->path.mode)))
         j->d.path2 = j->path.path;
 }
 
@@ -354,10 +330,10 @@ static void judge_symlink(struct judged *j)
 {
     if (!read_path(j, j->call->path, &j->text) || !read_path(j, j->call->path2, &j->text2))
         return;
-    if (!resolve(j, j->call->dirfd, j->text.data, true, &j->path) || j->path.exists)
+    if (!orch_judge_resolve(j, j->call->dirfd, j->text.data, true, &j->path) || j->path.exists)
         return;
     j->d.path2 = j->text2.data;
-    (void)judge_new(j, &j->path, 'l');
+    (void)orch_judge_new(j, &j->path, 'l');
 }
 
 static void report_exec(struct judged *j)
@@ -372,76 +348,18 @@ static void judge_exec(struct judged *j)
 {
     if (!read_path(j, j->call->path, &j->text))
         return;
-    if (!resolve(j, ORCH_NOARG, j->text.data, false, &j->path))
+    if (!orch_judge_resolve(j, ORCH_NOARG, j->text.data, false, &j->path))
         return;
     if (j->path.exists && S_ISDIR(j->path.mode))
         return; /* EACCES by the kernel */
     if (!j->path.path) {
-        deny(j, ORCH_CLASS_EXEC, EACCES, "sandbox#/tools");
+        orch_judge_deny(j, ORCH_CLASS_EXEC, EACCES, "sandbox#/tools");
         j->d.path = j->text.data;
         j->d.access = "exec";
         return;
     }
-    if (!judge_existing(j, &j->path, ORCH_REQ_EXEC) && j->path.exists)
+    if (!orch_judge_existing(j, &j->path, ORCH_REQ_EXEC) && j->path.exists)
         report_exec(j);
-}
-
-static void judge_inet(struct judged *j, const struct sockaddr_storage *a)
-{
-    struct orch_decision dec;
-    int errnum;
-
-    if (j->call->kind == ORCH_CALL_BIND)
-        return;
-    errnum = orch_plan_decide_inet(j->n->plan, a, &dec);
-    if (errnum == 0)
-        return;
-    orch_inet_text(a, j->address, sizeof(j->address));
-    deny(j, ORCH_CLASS_NETWORK, errnum, dec.rule);
-    j->d.path = j->address;
-    j->d.access = "connect";
-}
-
-static void judge_unix(struct judged *j, const struct sockaddr_storage *a, size_t len)
-{
-    const struct sockaddr_un *un = (const void *)a;
-    size_t max = len - offsetof(struct sockaddr_un, sun_path);
-    size_t n = strnlen(un->sun_path, max < sizeof(un->sun_path) ? max : sizeof(un->sun_path));
-
-    if (n == 0)
-        return; /* unnamed or abstract: only this sandbox's own network namespace has those */
-    orch_buf_reset(&j->text);
-    orch_buf_add(&j->text, un->sun_path, n);
-    if (!resolve(j, ORCH_NOARG, j->text.data, j->call->kind == ORCH_CALL_BIND, &j->path))
-        return;
-    if (j->call->kind == ORCH_CALL_BIND) {
-        if (!j->path.exists)
-            (void)judge_new(j, &j->path, 's');
-    } else {
-        (void)judge_existing(j, &j->path, ORCH_REQ_CONNECT);
-    }
-}
-
-static void judge_address(struct judged *j)
-{
-    struct sockaddr_storage a = {0};
-    uint64_t len = arg(j, j->call->path + 1) & 0xffffffff;
-    int r;
-
-    if (len < sizeof(sa_family_t) || len > sizeof(a))
-        return; /* EINVAL by the kernel */
-    r = orch_task_bytes((pid_t)j->req->pid, arg(j, j->call->path), &a, (size_t)len);
-    if (r == -EFAULT)
-        return;
-    if (r < 0) {
-        deny(j, ORCH_CLASS_NETWORK, EACCES, "sandbox#/unreadable");
-        j->d.detail = "memory of the task could not be read";
-        return;
-    }
-    if (a.ss_family == AF_UNIX)
-        judge_unix(j, &a, (size_t)len);
-    else if (a.ss_family == AF_INET || a.ss_family == AF_INET6)
-        judge_inet(j, &a);
 }
 
 static void judge_watched(struct judged *j)
@@ -469,10 +387,10 @@ static void judge_watched(struct judged *j)
     case ORCH_CALL_CONNECT:
     case ORCH_CALL_BIND:
     case ORCH_CALL_SENDTO:
-        judge_address(j);
+        orch_judge_address(j);
         return;
     }
-    deny(j, ORCH_CLASS_SYSCALL, EPERM, "sandbox#/calls");
+    orch_judge_deny(j, ORCH_CLASS_SYSCALL, EPERM, "sandbox#/calls");
 }
 
 /* Refused, and the end of the process: later, because who it is must be read first (orch_notify_serve). */
@@ -480,7 +398,7 @@ static void condemn(struct judged *j, const char *rule)
 {
     const struct seccomp_data *d = &j->req->data;
 
-    deny(j, ORCH_CLASS_SYSCALL, EPERM, rule);
+    orch_judge_deny(j, ORCH_CLASS_SYSCALL, EPERM, rule);
     j->kills = true;
     j->d.action = "kill";
     j->d.detail = d->arch != 0xc000003e || (d->nr & 0x40000000) ? "foreign ABI" : NULL;
@@ -500,7 +418,7 @@ static void judge(struct judged *j)
         if (j->call && j->n->root >= 0)
             judge_watched(j);
         else
-            deny(j, ORCH_CLASS_SYSCALL, EPERM, "sandbox#/calls");
+            orch_judge_deny(j, ORCH_CLASS_SYSCALL, EPERM, "sandbox#/calls");
         return;
     case ORCH_SC_FALLBACK:
         j->errnum = ENOSYS;
@@ -514,10 +432,11 @@ static void judge(struct judged *j)
         condemn(j, a.origin);
         return;
     case ORCH_SC_REFUSE:
-        deny(j, ORCH_CLASS_SYSCALL, a.errnum ? a.errnum : EPERM, a.origin);
+        orch_judge_deny(j, ORCH_CLASS_SYSCALL, a.errnum ? a.errnum : EPERM, a.origin);
+        j->d.quiet = a.quiet;
         return;
     }
-    deny(j, ORCH_CLASS_SYSCALL, EPERM, "sandbox#/calls");
+    orch_judge_deny(j, ORCH_CLASS_SYSCALL, EPERM, "sandbox#/calls");
 }
 
 /* A call that a log rule lets go on: a record, no denial, so it counts for no budget. */

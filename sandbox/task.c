@@ -5,7 +5,10 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 #include "common/io.h"
 
@@ -115,4 +118,14 @@ void orch_path_fini(struct orch_path *p)
 {
     free(p->path);
     p->path = NULL;
+}
+
+bool orch_task_has_datagram(pid_t tid, int fd)
+{
+    ORCH_AUTO_FD int pidfd = (int)syscall(SYS_pidfd_open, orch_task_tgid(tid), 0);
+    ORCH_AUTO_FD int copy = pidfd < 0 ? -1 : (int)syscall(SYS_pidfd_getfd, pidfd, fd, 0);
+    int type = 0;
+    socklen_t len = sizeof(type);
+
+    return copy >= 0 && getsockopt(copy, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_DGRAM;
 }

@@ -44,5 +44,7 @@ char *orch_task_link(pid_t tid, const char *what);
 pid_t orch_task_own_pid(pid_t tid);
 /* The process (thread group) of a thread, 0 if unknown. */
 pid_t orch_task_tgid(pid_t tid);
+/* Is that descriptor of the task a datagram socket? False also if it cannot be found out. */
+bool orch_task_has_datagram(pid_t tid, int fd);
 
 #endif

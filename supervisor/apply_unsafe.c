@@ -264,12 +264,34 @@ static const char *check_link(const struct orch_view *v, const struct orch_chang
     return why;
 }
 
+/* A directory's setgid bit hands its group on to what others make in it. It comes by itself in a directory
+ * that has it, as it would outside; any other was set by the agent. */
+static const char *check_directory(const struct orch_view *v, const struct orch_change *c)
+{
+    mode_t gained = c->after.mode & ~(c->before.type == 'd' ? c->before.mode : 0);
+    struct orch_entry ORCH_AUTO(orch_entry_fini) up = {0};
+    ORCH_AUTO_FREE char *dir = NULL;
+    const char *name;
+    int r;
+
+    if (gained & S_ISUID)
+        return "setuid bit on a directory";
+    if (!(gained & S_ISGID))
+        return NULL;
+    dir = orch_layer_parent(c->path, &name);
+    r = orch_view_lookup(v, dir, &up);
+    if (r < 0)
+        return orch_errno_is_host(-r) ? host_trouble : "directory that cannot be looked at";
+    return up.mode & S_ISGID ? NULL : "setgid bit on a directory";
+}
+
 static const char *check_object(const struct orch_view *v, const struct orch_change *c)
 {
     switch (c->after.type) {
     case 0:
-    case 'd':
         return NULL;
+    case 'd':
+        return check_directory(v, c);
     case 'f':
         return c->after.mode & (S_ISUID | S_ISGID) ? "setuid or setgid bit" : check_caps(v, c);
     case 'l':

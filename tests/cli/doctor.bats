@@ -252,6 +252,7 @@ in_mounts() {
 }
 
 @test "inside_a_sandbox_of_ours_it_ends_and_says_to_go_outside" {
+    [ -z "${ORCH_SANITIZED:-}" ] || skip "the shadow memory of a sanitizer is more than a sandbox gives"
     printf '{"schema":1,"name":"doctor","extends":"plan","widen":"the test","tools":["sh","true",{"name":"orch-sandbox","path":"%s"}]}\n' "$ORCH" >"$FLOW/doctor.json"
     agent <<END
 timeout=1
@@ -335,5 +336,5 @@ traces() {
         [ "$took" -ge "$best" ] || best=$took
     done
     echo "best: $best ms"
-    [ "$best" -lt 5000 ]
+    [ -n "${ORCH_SANITIZED:-}" ] || [ "$best" -lt 5000 ]
 }

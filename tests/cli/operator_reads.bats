@@ -210,7 +210,7 @@ END
     echo "$took ms"
     [ "$(wc -l <<<"$output")" -eq 50 ]
     [ "$(cut -d' ' -f1 <<<"$output" | paste -sd' ')" = "$(seq -f r%g 50 | paste -sd' ')" ]
-    [ "$took" -lt 1000 ]
+    [ -n "${ORCH_SANITIZED:-}" ] || [ "$took" -lt 1000 ]
 }
 
 # ---- logs ----
@@ -336,7 +336,7 @@ END
     one r1 --quiet
     [ "$status" -eq 0 ]
     # The limit is above what the program itself takes and far below the log; sizes are in KiB.
-    ulimit -v 80000
+    [ -n "${ORCH_SANITIZED:-}" ] || ulimit -v 80000
     "$ORCH" logs --state "$STATE" r1 >"$T/all" 2>"$T/err"
     [ ! -s "$T/err" ]
     [ "$(awk '{ if (length($0) > max) max = length($0) } END { print max }' "$T/all")" -le 4200 ]

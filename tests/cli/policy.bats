@@ -153,7 +153,8 @@ ioctl 0 TIOCSTI;refused, EPERM;
 ioctl 0 0x100005412;refused, EPERM;
 ioctl 0 TIOCGWINSZ;permitted;
 ioctl;depends on argument 1;TIOCSTI, TIOCLINUX, TIOCSETD: refused, EPERM
-socket;depends on argument 0;AF_UNIX, AF_INET, AF_INET6: permitted
+socket;depends on argument 0;AF_INET, AF_INET6: permitted
+socket AF_INET;depends on argument 1 and 2;SOCK_RAW: refused, EPERM
 socket AF_NETLINK SOCK_RAW 0;refused, EPERM;
 prctl PR_SET_DUMPABLE;faked;
 clone 'CLONE_NEWUSER|CLONE_VM';refused, EPERM;

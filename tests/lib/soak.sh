@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs the demo again and again and looks for what is left behind: soak.sh RUNS. Mounts and processes of this user, and
+# Runs the demo again and again and looks for what is left behind: soak.sh RUNS; then a thousand sandboxes in a row. Mounts and processes of this user, and
 # entries of the temporary directory, must be as many after each round as before the first.
 set -eu
 cd "$(dirname "$0")/../.."
@@ -35,3 +35,5 @@ while [ "$round" -lt "$runs" ]; do
     fi
 done
 echo "soak: $runs rounds, nothing left behind ($before)"
+tests/lib/many.sh "${ORCH_SOAK_SANDBOXES:-1000}" 1
+tests/lib/many.sh 100 50

@@ -1,8 +1,10 @@
 #!/bin/sh
-# Runs test suites as whoever calls it: suite.sh SUITE... with SUITE one of unit, cli, acceptance, redteam, fault.
+# Runs test suites as whoever calls it: suite.sh SUITE... with SUITE one of unit, cli, acceptance, redteam, fault, or a
+# bats file.
 #
 # Prints one line per test program (all of its output when it fails) and, last, "N passed, N failed, N skipped".
 # ORCH_BUILD             where the programs are, default build
+# ORCH_PROGRAM           the program that bats files test, default ORCH_BUILD/orch-sandbox
 # ORCH_UNIT_FOLDERS      only these folders of tests/unit
 # ORCH_UNIT_SKIP         FOLDER/NAME of unit tests to leave out
 # ORCH_UNIT_WRAP         a command to run each unit test under
@@ -14,7 +16,7 @@ set -eu
 cd "$(dirname "$0")/../.."
 build=${ORCH_BUILD:-build}
 case $build in /*) ;; *) build=$PWD/$build ;; esac
-export ORCH_BUILD="$build" ORCH_BIN="$build/orch-sandbox" ORCH_HELPERS="$build/helpers"
+export ORCH_BUILD="$build" ORCH_BIN="${ORCH_PROGRAM:-$build/orch-sandbox}" ORCH_HELPERS="$build/helpers"
 unset MAKEFLAGS MAKELEVEL MFLAGS || :
 passed=0 failed=0 skipped=0
 tmp=$(mktemp -d)
@@ -114,6 +116,7 @@ for suite in "$@"; do
             run_bats "$file"
         done
         ;;
+    *.bats) run_bats "$suite" ;;
     fault) run_tap tests/fault/sweep.py "${ORCH_TEST_TIMEOUT:-3600}" tests/fault/sweep.py ;;
     *)
         echo "suite.sh: no suite '$suite'" >&2

@@ -11,6 +11,8 @@
 #include <linux/prctl.h>
 #include <seccomp.h>
 #include <string.h>
+#include <linux/netlink.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include "policy/syscalls.h"
 #include "policy/sysgroups.h"
@@ -213,11 +215,36 @@ static void network_client_permits_inet_only(void **state)
     static const struct row rows[] = {
         {N(socket), AF_INET, SOCK_DGRAM, 0, 0, ORCH_SC_ALLOW, 0},
         {N(socket), AF_INET6 | HIGH, SOCK_STREAM, 0, 0, ORCH_SC_ALLOW, 0},
+        {N(socket), AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP, 0, ORCH_SC_ALLOW, 0},
+        {N(socket), AF_INET, SOCK_STREAM, IPPROTO_TCP | HIGH, 0, ORCH_SC_ALLOW, 0},
+        {N(socket), AF_INET6, SOCK_DGRAM, IPPROTO_UDP, 0, ORCH_SC_ALLOW, 0},
         {N(socket), AF_PACKET, SOCK_RAW, 0, 0, ORCH_SC_REFUSE, EPERM},
+        {N(socket), AF_INET, SOCK_RAW, 0, 0, ORCH_SC_REFUSE, EPERM},
+        {N(socket), AF_INET, SOCK_RAW | SOCK_NONBLOCK, IPPROTO_TCP, 0, ORCH_SC_REFUSE, EPERM},
+        {N(socket), AF_INET, SOCK_PACKET, 0, 0, ORCH_SC_REFUSE, EPERM},
+        {N(socket), AF_INET, SOCK_SEQPACKET, 0, 0, ORCH_SC_REFUSE, EPERM},
+        {N(socket), AF_INET, SOCK_DGRAM, IPPROTO_ICMP, 0, ORCH_SC_REFUSE, EPERM},
+        {N(socket), AF_INET, SOCK_STREAM, IPPROTO_SCTP, 0, ORCH_SC_REFUSE, EPERM},
+        {N(socket), AF_INET6, SOCK_STREAM, IPPROTO_MPTCP, 0, ORCH_SC_REFUSE, EPROTONOSUPPORT},
+        {N(socket), AF_NETLINK, SOCK_RAW, NETLINK_ROUTE, 0, ORCH_SC_REFUSE, EPERM},
+    };
+    static const struct row loopback[] = {
+        {N(socket), AF_NETLINK, SOCK_RAW, NETLINK_ROUTE, 0, ORCH_SC_ALLOW, 0},
+        {N(socket), AF_NETLINK | HIGH, SOCK_DGRAM, NETLINK_ROUTE | HIGH, 0, ORCH_SC_ALLOW, 0},
+        {N(socket), AF_NETLINK, SOCK_RAW, NETLINK_NETFILTER, 0, ORCH_SC_REFUSE, EPERM},
+        {N(socket), AF_INET, SOCK_RAW, 0, 0, ORCH_SC_REFUSE, EPERM},
     };
     struct orch_profile p = make_profile(2);
     compile(&p);
     check_rows(rows, ORCH_NELEM(rows));
+    /* What runtimes ask and go on without counts for nobody; all else does. */
+    assert_true(ask(N(socket), AF_NETLINK, SOCK_RAW, NETLINK_ROUTE, 0).quiet);
+    assert_true(ask(N(socket), AF_INET, SOCK_STREAM, IPPROTO_MPTCP, 0).quiet);
+    assert_false(ask(N(socket), AF_NETLINK, SOCK_RAW, NETLINK_NETFILTER, 0).quiet);
+    assert_false(ask(N(socket), AF_INET, SOCK_RAW, 0, 0).quiet);
+    p.network = ORCH_NET_LOOPBACK;
+    compile(&p);
+    check_rows(loopback, ORCH_NELEM(loopback));
 }
 
 static void foreign_abi_is_killed(void **state)
