@@ -267,12 +267,14 @@ static int audit_start(struct orch_attempt *a, struct orch_err *err)
 
     if (r < 0)
         return r;
+    a->held = a->plan ? orch_limits_held_by(&a->plan->profile->limits) : "none";
     orch_audit_begin(a->run->audit, "attempt", &w);
     orch_jw_str(&w, "state", "start");
     orch_jw_str(&w, "tier", a->plan ? "full" : "none");
     orch_jw_str(&w, "level", level_name(a->plan));
     orch_jw_str(&w, "profile", a->plan ? a->plan->profile->digest : NULL);
     orch_jw_str(&w, "policy", a->plan ? a->plan->digest : NULL);
+    orch_jw_str(&w, "limits", a->held);
     return orch_audit_commit(a->run->audit, &w, err);
 }
 

@@ -165,6 +165,17 @@ static int run(struct orch_exec *e, const struct orch_sandbox_args *args, struct
     return r;
 }
 
+static int audit_limit(struct orch_exec *e, struct orch_err *err)
+{
+    struct orch_jw w;
+
+    if (e->outcome.end != ORCH_END_LIMIT)
+        return 0;
+    orch_audit_begin(e->audit, "limit", &w);
+    orch_jw_str(&w, "limit", e->outcome.limit);
+    return orch_audit_commit(e->audit, &w, err);
+}
+
 int orch_exec_sandbox(struct orch_exec *e, struct orch_err *err)
 {
     struct orch_sandbox_args args;
@@ -178,5 +189,7 @@ int orch_exec_sandbox(struct orch_exec *e, struct orch_err *err)
         *err = e->err;
         return e->failed;
     }
-    return r < 0 ? r : orch_audit_flush(e->audit, 0, err);
+    if (r == 0)
+        r = orch_audit_flush(e->audit, 0, err);
+    return r < 0 ? r : audit_limit(e, err);
 }

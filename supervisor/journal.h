@@ -53,6 +53,7 @@ struct orch_verdict_record {
     char *end;  /* "exit" "signal" "done" "limit:NAME" "denials" "integrity" "setup" "cancel" */
     int status;
     char *detail; /* one sentence, or "" */
+    char *held;   /* what held memory and pids; NULL in a record of a version that did not say */
     uint64_t elapsed_ms, denials;
     bool sealed;  /* the seal check was clean */
     bool goes_on; /* its layer is part of the view from here on */
