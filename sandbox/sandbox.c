@@ -107,12 +107,6 @@ static void obey(struct running *r, enum orch_next next)
     case ORCH_STOP_INTEGRITY:
         end_with(r, ORCH_END_INTEGRITY);
         return;
-    case ORCH_STOP_LIMIT_WORKSPACE:
-        end_with_limit(r, "workspace");
-        return;
-    case ORCH_STOP_LIMIT_WORKSPACE_FILES:
-        end_with_limit(r, "workspace_files");
-        return;
     case ORCH_STOP_LIMIT_WALL:
         end_with_limit(r, "wall");
         return;
@@ -339,6 +333,17 @@ static void after_death(struct running *r)
     end_with(r, ORCH_END_SIGNAL);
 }
 
+/* An end of its own is none if its layer is over the limits by now. */
+static void measure_dead(struct running *r)
+{
+    const char *limit = r->out->end <= ORCH_END_DONE ? orch_watch_dead(&r->watch) : NULL;
+
+    if (!limit)
+        return;
+    r->out->end = ORCH_END_LIMIT;
+    r->out->limit = limit;
+}
+
 static void drain_output(struct running *r)
 {
     for (int stream = 1; stream <= 2; stream++) {
@@ -470,7 +475,7 @@ int orch_sandbox_run(const struct orch_sandbox_args *a, const struct orch_sandbo
         return orch_err_exit(err, 3, -got,
                              "the kernel has no system call notification (needs Linux 5.19 or later)");
     }
-    got = orch_watch_open(&r.watch, &a->plan->profile->limits, err);
+    got = orch_watch_open(&r.watch, a, err);
     if (got == 0)
         got = start(&r, err);
     if (got < 0 && r.pidfd >= 0) {
@@ -483,6 +488,7 @@ int orch_sandbox_run(const struct orch_sandbox_args *a, const struct orch_sandbo
     }
     loop(&r);
     after_death(&r);
+    measure_dead(&r);
     drain_output(&r);
     ret->elapsed_ms = orch_now_ms() - r.began;
     ret->fallbacks = r.notify.fallbacks;

@@ -76,8 +76,7 @@ enum orch_end {
     ORCH_END_EXIT,   /* status = exit code */
     ORCH_END_SIGNAL, /* status = signal */
     ORCH_END_DONE,   /* llm-done */
-    ORCH_END_LIMIT,  /* limit names it: "wall" "cpu" "memory" "pids" "file_size" "workspace" "workspace_files"
-                      */
+    ORCH_END_LIMIT,  /* limit names it: "wall", or one of watch.h and usage.h */
     ORCH_END_DENIALS,
     ORCH_END_INTEGRITY,
     ORCH_END_SETUP,  /* step, errnum, path say what failed; exec_failed if it was the agent's own exec */
@@ -108,8 +107,6 @@ enum orch_next {
     ORCH_STOP_DENIALS,
     ORCH_STOP_CANCEL,
     ORCH_STOP_INTEGRITY,
-    ORCH_STOP_LIMIT_WORKSPACE,
-    ORCH_STOP_LIMIT_WORKSPACE_FILES,
     ORCH_STOP_LIMIT_WALL
 };
 

@@ -9,11 +9,12 @@
 #include <string.h>
 
 #include "common/io.h"
-#include "sandbox/sandbox.h"
+#include "sandbox/usage.h"
 
 #define STAT_MAX 4096
 #define EVERY_MS 200 /* below the loop's tick */
-#define SHARE 10     /* of the time between two looks, a look may take one part in this many */
+#define EVERY_DISK_MS 1000
+#define SHARE 10 /* of the time between two looks, a look may take one part in this many */
 
 static bool wants_cgroup(const struct orch_limits *l)
 {
@@ -37,12 +38,13 @@ const char *orch_limits_held_by(const struct orch_limits *l)
     return orch_cgroup_name(kind);
 }
 
-int orch_watch_open(struct orch_watch *w, const struct orch_limits *l, struct orch_err *err)
+int orch_watch_open(struct orch_watch *w, const struct orch_sandbox_args *a, struct orch_err *err)
 {
+    const struct orch_limits *l = &a->plan->profile->limits;
     const char *step = "";
     int r;
 
-    *w = (struct orch_watch){.limits = l, .proc = -1};
+    *w = (struct orch_watch){.args = a, .limits = l, .proc = -1};
     if (!wants_cgroup(l))
         return 0;
     /* Init is ours, not the agent's: it is not counted. */
@@ -61,11 +63,6 @@ int orch_watch_admit(const struct orch_watch *w, pid_t init, struct orch_err *er
 
 int orch_watch_view(struct orch_watch *w, int root)
 {
-    uint64_t us;
-    bool cpu = w->limits->cpu_ms && !orch_cgroup_cpu(&w->cgroup, &us);
-
-    if (!cpu && !(w->limits->pids && w->limits->scope_process))
-        return 0;
     w->proc = openat(root, "proc", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     return w->proc < 0 ? -errno : 0;
 }
@@ -121,16 +118,23 @@ static bool read_all(int proc, struct sum *s)
     return d != NULL;
 }
 
+/* The next time, after what began then has just been done. */
+static uint64_t next_after(uint64_t began, uint64_t every)
+{
+    uint64_t took = orch_now_ms() - began;
+
+    return began + (took * SHARE > every ? took * SHARE : every);
+}
+
 static void look_at_all(struct orch_watch *w, bool *ret_full)
 {
-    uint64_t began = orch_now_ms(), took;
+    uint64_t began = orch_now_ms();
     long hz = sysconf(_SC_CLK_TCK);
     struct sum s = {0};
 
     if (!read_all(w->proc, &s))
         return;
-    took = orch_now_ms() - began;
-    w->next_ms = began + (took * SHARE > EVERY_MS ? took * SHARE : EVERY_MS);
+    w->next_ms = next_after(began, EVERY_MS);
     if (hz > 0 && s.ticks * 1000 / (uint64_t)hz > w->cpu_ms)
         w->cpu_ms = s.ticks * 1000 / (uint64_t)hz;
     /* RLIMIT_NPROC counts init too, and fails a fork beyond it. Seen twice: to touch it is no offence. */
@@ -138,21 +142,41 @@ static void look_at_all(struct orch_watch *w, bool *ret_full)
     w->full = w->limits->pids && s.tasks >= w->limits->pids;
 }
 
-const char *orch_watch_look(struct orch_watch *w)
+/* "cpu", "pids" where no cgroup counts them, or NULL. */
+static const char *look_at_processes(struct orch_watch *w)
 {
-    const char *hit = orch_cgroup_hit(&w->cgroup);
-    bool full = false;
-    uint64_t us;
+    bool full = false, counted;
+    uint64_t us = 0;
 
-    if (hit)
-        return hit;
-    if (orch_cgroup_cpu(&w->cgroup, &us))
+    counted = orch_cgroup_cpu(&w->cgroup, &us);
+    if (counted)
         w->cpu_ms = us / 1000;
-    if (w->proc >= 0 && orch_now_ms() >= w->next_ms)
+    counted = (counted || !w->limits->cpu_ms) && !(w->limits->pids && w->limits->scope_process);
+    if (!counted && w->proc >= 0 && orch_now_ms() >= w->next_ms)
         look_at_all(w, &full);
     if (full)
         return "pids";
     return w->limits->cpu_ms && w->cpu_ms >= w->limits->cpu_ms ? "cpu" : NULL;
+}
+
+const char *orch_watch_look(struct orch_watch *w)
+{
+    uint64_t now = orch_now_ms();
+    const char *hit = orch_cgroup_hit(&w->cgroup);
+
+    if (!hit)
+        hit = look_at_processes(w);
+    if (hit || w->proc < 0 || now < w->next_disk_ms)
+        return hit;
+    hit = orch_usage_over(w->args, w->proc);
+    w->next_disk_ms = next_after(now, EVERY_DISK_MS);
+    return hit;
+}
+
+const char *orch_watch_dead(struct orch_watch *w)
+{
+    orch_close_fdp(&w->proc);
+    return orch_usage_over(w->args, -1);
 }
 
 const char *orch_watch_end(struct orch_watch *w)

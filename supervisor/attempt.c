@@ -118,19 +118,12 @@ static void on_output(void *ctx, int stream, const void *p, size_t n)
         orch_attempt_fail(a, r);
 }
 
-static bool over_workspace_limit(const struct orch_attempt *a)
-{
-    return orch_usage_over(a->plan, a->upper);
-}
-
 static enum orch_next on_tick(void *ctx)
 {
     struct orch_attempt *a = ctx;
 
     if (!orch_attempt_beat(a))
         return ORCH_STOP_CANCEL;
-    if (orch_usage_due(&a->usage, a->plan, a->upper))
-        return ORCH_STOP_LIMIT_WORKSPACE;
     return orch_signals_stop(&a->run->signals) ? ORCH_STOP_CANCEL : ORCH_GO_ON;
 }
 
@@ -318,10 +311,6 @@ static void run_sandbox(struct orch_attempt *a, const struct orch_sandbox_args *
     orch_unmount_let_go(&a->run->unmounts);
     if (a->outcome.end == ORCH_END_LIMIT && a->last_of_workflow && strcmp(a->outcome.limit, "wall") == 0)
         a->outcome.limit = "workflow"; /* not the phase's own: on_timeout does not speak of it */
-    if (a->outcome.end <= ORCH_END_DONE && over_workspace_limit(a)) { /* grew since it was last measured */
-        a->outcome.end = ORCH_END_LIMIT;
-        a->outcome.limit = "workspace";
-    }
 }
 
 static void start_control(struct orch_attempt *a, uint64_t wall_ms)

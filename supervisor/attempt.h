@@ -24,7 +24,6 @@ struct orch_attempt {
     struct orch_control control;
     struct orch_capture out;
     uint64_t began_ms, beat_ms;
-    struct orch_usage usage;
     bool last_of_workflow; /* the wall limit is what is left of the workflow's time */
     const char *held;      /* what holds memory and pids: orch_limits_held_by */
     struct orch_outcome outcome;

@@ -76,8 +76,6 @@ static enum orch_next on_tick(void *ctx)
     orch_outq_pump(&e->out[1]);
     if (e->failed || check(e, orch_audit_flush(e->audit, FOLD_MS, &e->err)) != ORCH_GO_ON)
         return ORCH_STOP_CANCEL;
-    if (e->upper && orch_usage_due(&e->usage, e->plan, e->upper))
-        return ORCH_STOP_LIMIT_WORKSPACE;
     /* Nobody reads any more: without us in between the command would have got SIGPIPE. */
     return e->signals.first || e->out[0].dead || e->out[1].dead ? ORCH_STOP_CANCEL : ORCH_GO_ON;
 }
