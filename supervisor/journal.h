@@ -16,15 +16,12 @@
  *   interrupted  phase attempt by ("crash" "suspend"): the attempt is dropped and counts for nothing
  *   pending      as verdict: everything passed but approvals, for which the attempt waits
  *   approval     phase attempt gate digest decision ("approve" "reject") reason user
- *   verdict      phase attempt end status detail elapsed_ms attempt_denials sealed goes_on passed exit digest
- *                home_digest gates[] denied[] problems[] audit_head
- *   goto         from to
- *   paused       by ("until" "suspend" "approval" "conflict") phase
- *   resumed      -
- *   apply        state ("intent" "done") created modified deleted kept kept_digest: so many paths, listed in
- *                the file `kept`, are left as others made them
- *   end          verdict exit reason applied audit_head
- *   discarded    reason user: what passed is not wanted; its layers are gone
+ *   verdict      phase attempt end status detail limits elapsed_ms attempt_denials sealed goes_on passed exit
+ * digest home_digest gates[] denied[] problems[] audit_head goto         from to paused       by ("until"
+ * "suspend" "approval" "conflict") phase resumed      - apply        state ("intent" "done") created modified
+ * deleted kept kept_digest: so many paths, listed in the file `kept`, are left as others made them end
+ * verdict exit reason applied audit_head discarded    reason user: what passed is not wanted; its layers are
+ * gone
  *
  * After the end of a run that passed without being applied, apply or discarded may follow, nothing else.
  */

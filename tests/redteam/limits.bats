@@ -262,7 +262,7 @@ exhaust inodes 2000 /dev/shm'
 }
 
 @test "t_res_03_three_hundred_stubborn_processes_die_at_once_while_the_supervisor_answers" {
-    local decided ended began
+    local ended began
     bystander
     if "$ORCH" doctor | grep -q '^works.*cgroup delegation'; then
         limited "$WIDE"
