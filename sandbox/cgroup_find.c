@@ -310,19 +310,16 @@ static int try_one(enum orch_cgroup_kind *ret, const char **ret_step)
 
 int orch_cgroup_ready(pid_t also, enum orch_cgroup_kind *ret, const char **ret_step)
 {
-    const char *step = NULL;
     int r;
 
     orch_cgroup_sweep();
     r = try_one(ret, ret_step);
-    if (r == 0)
-        return 0;
-    /* Only where version 2 has the controllers is there anything to make room in. */
-    if (step_aside(also, &step) < 0) {
-        if (step && strcmp(step, "find a cgroup hierarchy") != 0 && strstr(step, "find the") != step)
-            *ret_step = step;
+    if (r != -ENOENT)
         return r;
-    }
+    /* Children can be made, but their files are not there: the controllers are not given to them yet. */
+    r = step_aside(also, ret_step);
+    if (r < 0)
+        return r;
     r = try_one(ret, ret_step);
     if (r < 0)
         orch_cgroup_leave(also);

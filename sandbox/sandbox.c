@@ -333,10 +333,12 @@ static void after_death(struct running *r)
     end_with(r, ORCH_END_SIGNAL);
 }
 
-/* An end of its own is none if its layer is over the limits by now. */
+/* An end of its own is none if its layer is over the limits by now; nor is that by time, which may yet be
+ * judged. */
 static void measure_dead(struct running *r)
 {
-    const char *limit = r->out->end <= ORCH_END_DONE ? orch_watch_dead(&r->watch) : NULL;
+    bool timed = r->out->end == ORCH_END_LIMIT && strcmp(r->out->limit, "wall") == 0;
+    const char *limit = r->out->end <= ORCH_END_DONE || timed ? orch_watch_dead(&r->watch) : NULL;
 
     if (!limit)
         return;

@@ -44,7 +44,7 @@ int orch_watch_open(struct orch_watch *w, const struct orch_sandbox_args *a, str
     const char *step = "";
     int r;
 
-    *w = (struct orch_watch){.args = a, .limits = l, .proc = -1};
+    *w = (struct orch_watch){.args = a, .limits = l, .proc = -1, .began_ms = orch_now_ms()};
     if (!wants_cgroup(l))
         return 0;
     /* Init is ours, not the agent's: it is not counted. */
@@ -142,17 +142,26 @@ static void look_at_all(struct orch_watch *w, bool *ret_full)
     w->full = w->limits->pids && s.tasks >= w->limits->pids;
 }
 
-/* "cpu", "pids" where no cgroup counts them, or NULL. */
-static const char *look_at_processes(struct orch_watch *w)
+/* All processors together could not have used more until now. */
+static bool cpu_is_possible(const struct orch_watch *w)
 {
-    bool full = false, counted;
+    long n = sysconf(_SC_NPROCESSORS_ONLN);
+
+    return w->limits->cpu_ms &&
+           (orch_now_ms() - w->began_ms) * (uint64_t)(n > 0 ? n : 1) >= w->limits->cpu_ms;
+}
+
+/* "cpu", "pids" where no cgroup counts them, or NULL. pids: whether to count those at all. */
+static const char *look_at_processes(struct orch_watch *w, bool pids)
+{
+    bool full = false, cpu, counted;
     uint64_t us = 0;
 
     counted = orch_cgroup_cpu(&w->cgroup, &us);
     if (counted)
         w->cpu_ms = us / 1000;
-    counted = (counted || !w->limits->cpu_ms) && !(w->limits->pids && w->limits->scope_process);
-    if (!counted && w->proc >= 0 && orch_now_ms() >= w->next_ms)
+    cpu = !counted && cpu_is_possible(w);
+    if ((cpu || pids) && w->proc >= 0 && orch_now_ms() >= w->next_ms)
         look_at_all(w, &full);
     if (full)
         return "pids";
@@ -165,7 +174,7 @@ const char *orch_watch_look(struct orch_watch *w)
     const char *hit = orch_cgroup_hit(&w->cgroup);
 
     if (!hit)
-        hit = look_at_processes(w);
+        hit = look_at_processes(w, w->limits->pids && w->limits->scope_process);
     if (hit || w->proc < 0 || now < w->next_disk_ms)
         return hit;
     hit = orch_usage_over(w->args, w->proc);
@@ -181,8 +190,10 @@ const char *orch_watch_dead(struct orch_watch *w)
 
 const char *orch_watch_end(struct orch_watch *w)
 {
+    const char *hit = orch_cgroup_hit(&w->cgroup);
+
     w->next_ms = 0;
-    return orch_watch_look(w);
+    return hit ? hit : look_at_processes(w, false);
 }
 
 const char *orch_watch_signal(int sig)

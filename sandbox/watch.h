@@ -16,7 +16,8 @@ struct orch_watch {
     const struct orch_sandbox_args *args;
     const struct orch_limits *limits;
     struct orch_cgroup cgroup;
-    int proc;              /* the sandbox's /proc, -1 before its view is up and when it is dead */
+    int proc; /* the sandbox's /proc, -1 before its view is up and when it is dead */
+    uint64_t began_ms;
     uint64_t next_ms;      /* when its processes are to be looked at again */
     uint64_t next_disk_ms; /* and what it has on disk */
     uint64_t cpu_ms;       /* the most that was ever counted */

@@ -157,8 +157,9 @@ int orch_preflight_limits(const struct orch_profile *p, struct orch_err *err)
     if (k == 0)
         return 0;
     shown = orch_escape_str(p->name);
+    /* EROFS: a container that shows its cgroups read-only, which is no trouble of a disk. */
     return orch_err_exit(
-        err, orch_errno_is_host(-k) ? ORCH_EXIT_STATE : ORCH_EXIT_UNENFORCEABLE, -k,
+        err, k != -EROFS && orch_errno_is_host(-k) ? ORCH_EXIT_STATE : ORCH_EXIT_UNENFORCEABLE, -k,
         "profile '%s': limits.%s cannot be held for the whole process tree: cannot %s (%s); "
         "start it in a cgroup of its own: systemd-run %s--scope -p Delegate=yes orch-sandbox "
         "...; or \"scope\": \"process\" in its limits accepts a limit per process",
