@@ -164,6 +164,7 @@ static int do_orphans(unsigned long n, const char *path)
     unsigned long i = 0;
 
     (void)path;
+    (void)alarm(4 * SECONDS);
     while (i < n) {
         pid_t pid = fork();
 
