@@ -223,6 +223,7 @@ static const struct {
     {"limits.file_size (bytes)", offsetof(struct orch_profile, limits.file_size)},
     {"limits.open_files", offsetof(struct orch_profile, limits.open_files)},
     {"limits.workspace (bytes)", offsetof(struct orch_profile, limits.workspace)},
+    {"limits.workspace_files", offsetof(struct orch_profile, limits.workspace_files)},
     {"limits.output (bytes)", offsetof(struct orch_profile, limits.output)},
     {"tmp.size (bytes)", offsetof(struct orch_profile, tmp_size)},
     {"tmp.files", offsetof(struct orch_profile, tmp_files)},

@@ -89,7 +89,7 @@ enum orch_tier { ORCH_TIER_NESTED, ORCH_TIER_FULL };
 #define ORCH_CREATE_SYMLINK 4u
 
 struct orch_limits { /* 0 = no limit given; sizes in bytes, times in milliseconds */
-    uint64_t memory, pids, cpu_ms, wall_ms, file_size, open_files, workspace, output;
+    uint64_t memory, pids, cpu_ms, wall_ms, file_size, open_files, workspace, workspace_files, output;
     bool scope_process; /* memory and pids held per process (rlimits), not for the tree */
 };
 

@@ -232,6 +232,7 @@ static void merge_limits(struct orch_limits *eff, const struct orch_limits *p, c
     eff->file_size = pick(own->file_size, p->file_size);
     eff->open_files = pick(own->open_files, p->open_files);
     eff->workspace = pick(own->workspace, p->workspace);
+    eff->workspace_files = pick(own->workspace_files, p->workspace_files);
     eff->output = pick(own->output, p->output);
     eff->scope_process = scope_given ? own->scope_process : p->scope_process;
 }

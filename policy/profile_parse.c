@@ -197,6 +197,7 @@ static const struct orch_rd_field limit_fields[] = {
     SIZE("file_size", file_size, 1),
     COUNT("open_files", open_files, 1, 1048576),
     SIZE("workspace", workspace, 1),
+    COUNT("workspace_files", workspace_files, 1, ORCH_UINT_MAX_JSON),
     SIZE("output", output, 1),
     {.key = "scope", .kind = ORCH_RD_CALL, .call = read_scope, .shape = &scope_shape},
     {.key = "reason", .kind = ORCH_RD_NONE},

@@ -120,6 +120,7 @@ static const struct limit limits[] = {
     {"limits.file_size", offsetof(struct orch_profile, limits.file_size)},
     {"limits.open_files", offsetof(struct orch_profile, limits.open_files)},
     {"limits.workspace", offsetof(struct orch_profile, limits.workspace)},
+    {"limits.workspace_files", offsetof(struct orch_profile, limits.workspace_files)},
     {"limits.output", offsetof(struct orch_profile, limits.output)},
     {"tmp.size", offsetof(struct orch_profile, tmp_size)},
     {"tmp.files", offsetof(struct orch_profile, tmp_files)},

@@ -41,9 +41,9 @@ int orch_confine_limits(const struct orch_plan *plan, struct orch_fail *f)
         {RLIMIT_CORE, 0, 0, true, "core"},
         {RLIMIT_FSIZE, l->file_size, l->file_size, l->file_size > 0, "file_size"},
         {RLIMIT_NOFILE, l->open_files, l->open_files, l->open_files > 0, "open_files"},
-        {RLIMIT_NPROC, l->pids, l->pids, l->pids > 0, "pids"},
-        {RLIMIT_DATA, l->memory, l->memory, l->memory > 0,
-         "memory"}, /* not AS: JITs reserve huge address space */
+        /* Of the whole tree a cgroup holds them (watch.h). DATA, not AS: JITs reserve huge address space. */
+        {RLIMIT_NPROC, l->pids, l->pids, l->pids > 0 && l->scope_process, "pids"},
+        {RLIMIT_DATA, l->memory, l->memory, l->memory > 0 && l->scope_process, "memory"},
         {RLIMIT_CPU, cpu, cpu + 1, cpu > 0, "cpu"},
         {RLIMIT_MSGQUEUE, 0, 0, true, "msgqueue"},
     };

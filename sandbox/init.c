@@ -10,6 +10,7 @@
 #include <linux/keyctl.h>
 #include <net/if.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -63,6 +64,15 @@ static int wait_for_go(int sock, struct orch_fail *f)
     if (r < 0 || m.kind != ORCH_MSG_GO)
         return orch_fail_set(f, ORCH_STEP_WAIT, r < 0 ? -r : EPROTO, NULL);
     return 0;
+}
+
+/* The supervisor has just put us into a cgroup of this sandbox's: seen from inside, that is the root, and its
+ * name says nothing of the host. */
+static int forget_cgroup(const struct orch_limits *l, struct orch_fail *f)
+{
+    if (l->scope_process || (!l->memory && !l->pids))
+        return 0;
+    return unshare(CLONE_NEWCGROUP) < 0 ? orch_fail_set(f, ORCH_STEP_WAIT, errno, "cgroup namespace") : 0;
 }
 
 /* Started by root the process is still kernel uid 0 here, unmapped: it becomes the dedicated user now,
@@ -310,9 +320,10 @@ _Noreturn void orch_init_main(struct orch_start *s)
     if (own_stdio(s, &f) < 0)
         report_and_exit(s->sock, &f);
     keep_only_ours(s);
-    if (wait_for_go(s->sock, &f) < 0 || take_identity(s, &f) < 0 || orch_view_build(s, &f) < 0 ||
-        make_control(s, &control, &f) < 0 || set_network(s->plan, &f) < 0 ||
-        enter_workspace(s->plan, &f) < 0 || (s->args->tty && orch_tty_make(s, &f) < 0))
+    if (wait_for_go(s->sock, &f) < 0 || forget_cgroup(&s->plan->profile->limits, &f) < 0 ||
+        take_identity(s, &f) < 0 || orch_view_build(s, &f) < 0 || make_control(s, &control, &f) < 0 ||
+        set_network(s->plan, &f) < 0 || enter_workspace(s->plan, &f) < 0 ||
+        (s->args->tty && orch_tty_make(s, &f) < 0))
         report_and_exit(s->sock, &f);
     if (orch_msg_send(s->sock, &ready, control) < 0)
         _exit(127);

@@ -19,6 +19,7 @@
 #include "common/io.h"
 #include "sandbox/kernel.h"
 #include "sandbox/sandbox_int.h"
+#include "sandbox/watch.h"
 
 #define TICK_MS 250
 #define NOTIFY_BATCH 64
@@ -30,6 +31,7 @@ struct running {
     struct orch_start start;
     struct orch_notify notify;
     struct orch_control control;
+    struct orch_watch watch;
     pid_t init;
     struct orch_tty_input input;
     int pidfd, sock, out_fd[2]; /* out_fd: our ends of stdout and stderr; of a terminal the first */
@@ -66,6 +68,7 @@ static void end_with(struct running *r, enum orch_end end)
         r->ended = true;
         r->out->end = end;
     }
+    orch_watch_kill(&r->watch);
     if (r->pidfd >= 0)
         (void)orch_sys_pidfd_send_signal(r->pidfd, SIGKILL);
 }
@@ -77,13 +80,24 @@ static void end_with_limit(struct running *r, const char *name)
     end_with(r, ORCH_END_LIMIT);
 }
 
+/* An end of the tree's own is none if a limit was reached just before, or was its cause. */
+static bool reached_limit(struct running *r)
+{
+    const char *limit = r->ended ? NULL : orch_watch_end(&r->watch);
+
+    if (limit)
+        end_with_limit(r, limit);
+    return limit != NULL;
+}
+
 static void obey(struct running *r, enum orch_next next)
 {
     switch (next) {
     case ORCH_GO_ON:
         return;
     case ORCH_STOP_DONE:
-        end_with(r, ORCH_END_DONE);
+        if (!reached_limit(r))
+            end_with(r, ORCH_END_DONE);
         return;
     case ORCH_STOP_DENIALS:
         end_with(r, ORCH_END_DENIALS);
@@ -94,9 +108,6 @@ static void obey(struct running *r, enum orch_next next)
     case ORCH_STOP_INTEGRITY:
         end_with(r, ORCH_END_INTEGRITY);
         return;
-    case ORCH_STOP_LIMIT_WORKSPACE:
-        end_with_limit(r, "workspace");
-        return;
     case ORCH_STOP_LIMIT_WALL:
         end_with_limit(r, "wall");
         return;
@@ -106,7 +117,7 @@ static void obey(struct running *r, enum orch_next next)
 
 static void on_failed(struct running *r, const struct orch_msg *m)
 {
-    if (r->ended)
+    if (r->ended || reached_limit(r))
         return;
     (void)snprintf(r->out->setup.step, sizeof(r->out->setup.step), "%s",
                    orch_step_text((enum orch_step)m->step));
@@ -118,10 +129,12 @@ static void on_failed(struct running *r, const struct orch_msg *m)
 
 static void on_exited(struct running *r, int status)
 {
-    if (r->ended)
+    const char *limit = WIFSIGNALED(status) ? orch_watch_signal(WTERMSIG(status)) : NULL;
+
+    if (r->ended || reached_limit(r))
         return;
-    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU) {
-        end_with_limit(r, "cpu");
+    if (limit) {
+        end_with_limit(r, limit);
         return;
     }
     r->out->status = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
@@ -137,7 +150,7 @@ static void on_ready(struct running *r, int *fd)
     r->notify.root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
     r->control.listener = ORCH_TAKE_FD(*fd);
     r->ready = true;
-    if (r->notify.root < 0) {
+    if (r->notify.root < 0 || orch_watch_view(&r->watch, r->notify.root) < 0) {
         r->out->setup.errnum = errno;
         r->notify.host_errno = errno == EMFILE || errno == ENFILE ? errno : 0;
         (void)snprintf(r->out->setup.step, sizeof(r->out->setup.step), "open the sandbox's root");
@@ -247,10 +260,14 @@ static void serve_input(struct running *r)
 static void tick(struct running *r)
 {
     uint64_t now = orch_now_ms();
+    const char *limit;
 
     r->last_tick = now;
     if (r->args->wall_ms && now - r->began >= r->args->wall_ms)
         end_with_limit(r, "wall");
+    limit = r->ended ? NULL : orch_watch_look(&r->watch);
+    if (limit)
+        end_with_limit(r, limit);
     if (r->hooks->on_tick)
         obey(r, r->hooks->on_tick(r->hooks->ctx));
 }
@@ -349,7 +366,7 @@ static void after_death(struct running *r)
         serve_message(r);
     }
     (void)waitid(P_PIDFD, (id_t)r->pidfd, &si, WEXITED);
-    if (r->ended)
+    if (r->ended || reached_limit(r)) /* the kernel may have killed init with the rest */
         return;
     if (!r->started) {
         (void)snprintf(r->out->setup.step, sizeof(r->out->setup.step), "start (init ended unexpectedly)");
@@ -359,6 +376,19 @@ static void after_death(struct running *r)
     }
     r->out->status = SIGKILL;
     end_with(r, ORCH_END_SIGNAL);
+}
+
+/* An end of its own is none if its layer is over the limits by now; nor is that by time, which may yet be
+ * judged. */
+static void measure_dead(struct running *r)
+{
+    bool timed = r->out->end == ORCH_END_LIMIT && strcmp(r->out->limit, "wall") == 0;
+    const char *limit = r->out->end <= ORCH_END_DONE || timed ? orch_watch_dead(&r->watch) : NULL;
+
+    if (!limit)
+        return;
+    r->out->end = ORCH_END_LIMIT;
+    r->out->limit = limit;
 }
 
 static void drain_output(struct running *r)
@@ -435,7 +465,9 @@ static int shake_hands(struct running *r, struct orch_err *err)
         on_failed(r, &m);
         return 0;
     }
-    got = orch_write_id_maps(r->init, r->args->plan->uid, r->args->plan->gid, err);
+    got = orch_watch_admit(&r->watch, r->init, err);
+    if (got == 0)
+        got = orch_write_id_maps(r->init, r->args->plan->uid, r->args->plan->gid, err);
     if (got < 0)
         return got;
     m = (struct orch_msg){.kind = ORCH_MSG_GO};
@@ -464,6 +496,7 @@ static int start(struct running *r, struct orch_err *err)
 
 static void release(struct running *r)
 {
+    orch_watch_close(&r->watch);
     orch_notify_fini(&r->notify);
     orch_control_fini(&r->control);
     orch_tty_input_fini(&r->input);
@@ -476,7 +509,8 @@ static void release(struct running *r)
 int orch_sandbox_run(const struct orch_sandbox_args *a, const struct orch_sandbox_hooks *h,
                      struct orch_outcome *ret, struct orch_err *err)
 {
-    struct running r = {.args = a, .hooks = h, .out = ret, .pidfd = -1, .sock = -1, .out_fd = {-1, -1}};
+    struct running r = {
+        .args = a, .hooks = h, .out = ret, .pidfd = -1, .sock = -1, .out_fd = {-1, -1}, .watch.proc = -1};
     uint64_t cap = a->plan->profile->limits.output;
     int got;
 
@@ -491,7 +525,9 @@ int orch_sandbox_run(const struct orch_sandbox_args *a, const struct orch_sandbo
         return orch_err_exit(err, 3, -got,
                              "the kernel has no system call notification (needs Linux 5.19 or later)");
     }
-    got = start(&r, err);
+    got = orch_watch_open(&r.watch, a, err);
+    if (got == 0)
+        got = start(&r, err);
     if (got < 0 && r.pidfd >= 0) {
         (void)orch_sys_pidfd_send_signal(r.pidfd, SIGKILL);
         (void)waitid(P_PIDFD, (id_t)r.pidfd, &(siginfo_t){0}, WEXITED);
@@ -502,6 +538,7 @@ int orch_sandbox_run(const struct orch_sandbox_args *a, const struct orch_sandbo
     }
     loop(&r);
     after_death(&r);
+    measure_dead(&r);
     drain_output(&r);
     ret->elapsed_ms = orch_now_ms() - r.began;
     ret->fallbacks = r.notify.fallbacks;

@@ -85,7 +85,7 @@ enum orch_end {
     ORCH_END_EXIT,   /* status = exit code */
     ORCH_END_SIGNAL, /* status = signal */
     ORCH_END_DONE,   /* llm-done */
-    ORCH_END_LIMIT,  /* limit names it: "wall" "cpu" "workspace" */
+    ORCH_END_LIMIT,  /* limit names it: "wall", or one of watch.h and usage.h */
     ORCH_END_DENIALS,
     ORCH_END_INTEGRITY,
     ORCH_END_SETUP,  /* step, errnum, path say what failed; exec_failed if it was the agent's own exec */
@@ -116,7 +116,6 @@ enum orch_next {
     ORCH_STOP_DENIALS,
     ORCH_STOP_CANCEL,
     ORCH_STOP_INTEGRITY,
-    ORCH_STOP_LIMIT_WORKSPACE,
     ORCH_STOP_LIMIT_WALL
 };
 
@@ -153,6 +152,10 @@ struct orch_sandbox_hooks { /* any may be NULL; ctx is the first argument of eac
  */
 int orch_sandbox_run(const struct orch_sandbox_args *a, const struct orch_sandbox_hooks *h,
                      struct orch_outcome *ret, struct orch_err *err);
+
+/* What holds these limits of memory and pids here: "cgroup-v2", "cgroup-v1", "rlimit" (of each process), or
+ * "none" where there are none to hold. */
+const char *orch_limits_held_by(const struct orch_limits *l);
 
 /* The dedicated user for agents when started as root: never a real user's. Otherwise getuid()/getgid(). */
 #define ORCH_AGENT_UID 64321

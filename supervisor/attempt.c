@@ -118,11 +118,6 @@ static void on_output(void *ctx, int stream, const void *p, size_t n)
         orch_attempt_fail(a, r);
 }
 
-static bool over_workspace_limit(const struct orch_attempt *a)
-{
-    return orch_usage_over(a->plan, a->upper);
-}
-
 static enum orch_next on_tick(void *ctx)
 {
     struct orch_attempt *a = ctx;
@@ -130,8 +125,6 @@ static enum orch_next on_tick(void *ctx)
     if (!orch_attempt_beat(a))
         return ORCH_STOP_CANCEL;
     orch_terminal_tick(&a->terminal);
-    if (orch_usage_due(&a->usage, a->plan, a->upper))
-        return ORCH_STOP_LIMIT_WORKSPACE;
     return orch_signals_stop(&a->run->signals) ? ORCH_STOP_CANCEL : ORCH_GO_ON;
 }
 
@@ -291,12 +284,14 @@ static int audit_start(struct orch_attempt *a, struct orch_err *err)
 
     if (r < 0)
         return r;
+    a->held = a->plan ? orch_limits_held_by(&a->plan->profile->limits) : "none";
     orch_audit_begin(a->run->audit, "attempt", &w);
     orch_jw_str(&w, "state", "start");
     orch_jw_str(&w, "tier", a->plan ? "full" : "none");
     orch_jw_str(&w, "level", level_name(a->plan));
     orch_jw_str(&w, "profile", a->plan ? a->plan->profile->digest : NULL);
     orch_jw_str(&w, "policy", a->plan ? a->plan->digest : NULL);
+    orch_jw_str(&w, "limits", a->held);
     return orch_audit_commit(a->run->audit, &w, err);
 }
 
@@ -345,10 +340,6 @@ static void run_sandbox(struct orch_attempt *a, const struct orch_sandbox_args *
     orch_unmount_let_go(&a->run->unmounts);
     if (a->outcome.end == ORCH_END_LIMIT && a->last_of_workflow && strcmp(a->outcome.limit, "wall") == 0)
         a->outcome.limit = "workflow"; /* not the phase's own: on_timeout does not speak of it */
-    if (a->outcome.end <= ORCH_END_DONE && over_workspace_limit(a)) { /* grew since it was last measured */
-        a->outcome.end = ORCH_END_LIMIT;
-        a->outcome.limit = "workspace";
-    }
 }
 
 static void start_control(struct orch_attempt *a, uint64_t wall_ms)

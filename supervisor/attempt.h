@@ -26,8 +26,8 @@ struct orch_attempt {
     struct orch_capture out;
     struct orch_terminal terminal;
     uint64_t began_ms, beat_ms;
-    struct orch_usage usage;
     bool last_of_workflow; /* the wall limit is what is left of the workflow's time */
+    const char *held;      /* what holds memory and pids: orch_limits_held_by */
     struct orch_outcome outcome;
     char detail[1200];                /* one printable sentence about the end */
     struct orch_denial_counts counts; /* of the agent, quiet ones not counted */

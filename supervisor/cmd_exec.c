@@ -175,6 +175,7 @@ static int open_audit(struct orch_exec *e, struct orch_err *err)
     orch_jw_str(&w, "kernel", uname(&un) == 0 ? un.release : "unknown");
     orch_jw_str(&w, "profile", e->profile->digest);
     orch_jw_str(&w, "policy", e->plan->digest);
+    orch_jw_str(&w, "limits", orch_limits_held_by(&e->profile->limits));
     return orch_audit_commit(e->audit, &w, err);
 }
 

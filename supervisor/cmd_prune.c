@@ -15,6 +15,7 @@
 
 #include "common/escape.h"
 #include "common/exit.h"
+#include "sandbox/cgroup.h"
 #include "sandbox/layer.h"
 #include "supervisor/runs.h"
 
@@ -239,8 +240,10 @@ static int steps(struct prune *p, struct orch_err *err)
     if (k < 0)
         return k;
     p->trash = orch_xasprintf("%s/pruned", p->state);
-    if (!p->opt->dry_run)
+    if (!p->opt->dry_run) {
         sweep(p);
+        orch_cgroup_sweep();
+    }
     for (size_t i = p->runs.n; i-- > 0;) {
         const struct orch_run_info *run = &p->runs.v[i];
 

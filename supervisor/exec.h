@@ -29,7 +29,6 @@ struct orch_exec {
     char *dir, *upper,
         *scaffold; /* the throw-away layer; dir NULL = none made, scaffold NULL = none needed */
     struct orch_outq out[2];
-    struct orch_usage usage;
     bool escape[2]; /* the stream is a terminal */
     struct orch_capture capture;
     struct orch_terminal terminal;

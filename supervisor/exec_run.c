@@ -79,8 +79,6 @@ static enum orch_next on_tick(void *ctx)
     orch_outq_pump(&e->out[1]);
     if (e->failed || check(e, orch_audit_flush(e->audit, FOLD_MS, &e->err)) != ORCH_GO_ON)
         return ORCH_STOP_CANCEL;
-    if (e->upper && orch_usage_due(&e->usage, e->plan, e->upper))
-        return ORCH_STOP_LIMIT_WORKSPACE;
     /* Nobody reads any more: without us in between the command would have got SIGPIPE. */
     return e->signals.first || e->terminal.out.dead || e->out[0].dead || e->out[1].dead ? ORCH_STOP_CANCEL
                                                                                         : ORCH_GO_ON;
@@ -190,6 +188,17 @@ static int run(struct orch_exec *e, const struct orch_sandbox_args *args, struct
     return r;
 }
 
+static int audit_limit(struct orch_exec *e, struct orch_err *err)
+{
+    struct orch_jw w;
+
+    if (e->outcome.end != ORCH_END_LIMIT)
+        return 0;
+    orch_audit_begin(e->audit, "limit", &w);
+    orch_jw_str(&w, "limit", e->outcome.limit);
+    return orch_audit_commit(e->audit, &w, err);
+}
+
 int orch_exec_sandbox(struct orch_exec *e, struct orch_err *err)
 {
     struct orch_sandbox_args args;
@@ -205,5 +214,7 @@ int orch_exec_sandbox(struct orch_exec *e, struct orch_err *err)
         *err = e->err;
         return e->failed;
     }
-    return r < 0 ? r : orch_audit_flush(e->audit, 0, err);
+    if (r == 0)
+        r = orch_audit_flush(e->audit, 0, err);
+    return r < 0 ? r : audit_limit(e, err);
 }

@@ -119,6 +119,8 @@ void orch_verdict_write(struct orch_jw *w, const char *phase, const struct orch_
     orch_jw_str(w, "end", v->end);
     orch_jw_int(w, "status", v->status);
     orch_jw_str(w, "detail", v->detail);
+    if (v->held)
+        orch_jw_str(w, "limits", v->held);
     orch_jw_uint(w, "elapsed_ms", v->elapsed_ms);
     orch_jw_uint(w, "attempt_denials", v->denials);
     orch_jw_bool(w, "sealed", v->sealed);
@@ -156,6 +158,7 @@ void orch_verdict_fini(struct orch_verdict_record *v)
     free(v->time);
     free(v->end);
     free(v->detail);
+    free(v->held);
     orch_strv_fini(&v->problems);
     *v = (struct orch_verdict_record){0};
 }
@@ -189,6 +192,7 @@ void orch_verdict_copy(const struct orch_verdict_record *v, struct orch_verdict_
     ret->time = NULL;
     ret->end = orch_xstrdup(v->end);
     ret->detail = orch_xstrdup(v->detail);
+    ret->held = v->held ? orch_xstrdup(v->held) : NULL;
     ret->gates = orch_xcalloc(v->n_gates + 1, sizeof(*ret->gates));
     for (size_t i = 0; i < v->n_gates; i++)
         ret->gates[i] = copy_gate(&v->gates[i]);

@@ -16,15 +16,12 @@
  *   interrupted  phase attempt by ("crash" "suspend"): the attempt is dropped and counts for nothing
  *   pending      as verdict: everything passed but approvals, for which the attempt waits
  *   approval     phase attempt gate digest decision ("approve" "reject") reason user
- *   verdict      phase attempt end status detail elapsed_ms attempt_denials sealed goes_on passed exit digest
- *                home_digest gates[] denied[] problems[] audit_head
- *   goto         from to
- *   paused       by ("until" "suspend" "approval" "conflict") phase
- *   resumed      -
- *   apply        state ("intent" "done") created modified deleted kept kept_digest: so many paths, listed in
- *                the file `kept`, are left as others made them
- *   end          verdict exit reason applied audit_head
- *   discarded    reason user: what passed is not wanted; its layers are gone
+ *   verdict      phase attempt end status detail limits elapsed_ms attempt_denials sealed goes_on passed exit
+ * digest home_digest gates[] denied[] problems[] audit_head goto         from to paused       by ("until"
+ * "suspend" "approval" "conflict") phase resumed      - apply        state ("intent" "done") created modified
+ * deleted kept kept_digest: so many paths, listed in the file `kept`, are left as others made them end
+ * verdict exit reason applied audit_head discarded    reason user: what passed is not wanted; its layers are
+ * gone
  *
  * After the end of a run that passed without being applied, apply or discarded may follow, nothing else.
  */
@@ -53,6 +50,7 @@ struct orch_verdict_record {
     char *end;  /* "exit" "signal" "done" "limit:NAME" "denials" "integrity" "setup" "cancel" */
     int status;
     char *detail; /* one sentence, or "" */
+    char *held;   /* what held memory and pids; NULL in a record of a version that did not say */
     uint64_t elapsed_ms, denials;
     bool sealed;  /* the seal check was clean */
     bool goes_on; /* its layer is part of the view from here on */

@@ -126,6 +126,7 @@ static void begin_verdict(struct orch_attempt *a)
     v->attempt = a->n;
     v->end = o->end == ORCH_END_LIMIT ? orch_xasprintf("limit:%s", o->limit ? o->limit : "unknown")
                                       : orch_xstrdup(orch_end_name(o->end));
+    v->held = orch_xstrdup(a->held ? a->held : "none");
     v->status = o->status;
     v->detail = orch_judge_text(a, a->detail);
     v->elapsed_ms = orch_now_ms() - a->began_ms;

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "common/exit.h"
+#include "sandbox/cgroup.h"
 #include "supervisor/options.h"
 
 /* A closed 0, 1 or 2 would become the number of the next file opened: the audit log as somebody's stdout
@@ -27,6 +28,7 @@ static bool fill_std_fds(void)
 int main(int argc, char **argv)
 {
     const struct rlimit no_core = {0, 0};
+    int code;
 
     if (!fill_std_fds())
         return ORCH_EXIT_STATE;
@@ -37,5 +39,7 @@ int main(int argc, char **argv)
         (void)fputs("orch-sandbox: cannot protect this process\n", stderr);
         return ORCH_EXIT_STATE;
     }
-    return orch_cli_main(argc, argv);
+    code = orch_cli_main(argc, argv);
+    orch_cgroup_leave(0);
+    return code;
 }

@@ -295,6 +295,7 @@ static void limits(struct rowing *r)
         {"file_size", offsetof(struct orch_limits, file_size), 's'},
         {"open_files", offsetof(struct orch_limits, open_files), 'n'},
         {"workspace", offsetof(struct orch_limits, workspace), 's'},
+        {"workspace_files", offsetof(struct orch_limits, workspace_files), 'n'},
         {"output", offsetof(struct orch_limits, output), 's'},
     };
 

@@ -13,6 +13,7 @@
 #include "common/escape.h"
 #include "common/exit.h"
 #include "common/io.h"
+#include "sandbox/cgroup.h"
 
 #define MOUNTINFO_MAX (16u << 20)
 #define ROOM_BYTES (16u << 20) /* records, logs and an empty layer, with a margin */
@@ -146,15 +147,24 @@ void orch_preflight_notes(const char *workspace, struct orch_progress *p)
 
 int orch_preflight_limits(const struct orch_profile *p, struct orch_err *err)
 {
-    ORCH_AUTO_FREE char *shown = orch_escape_str(p->name);
-    const char *key = p->limits.memory ? "memory" : p->limits.pids ? "pids" : NULL;
+    ORCH_AUTO_FREE char *shown = NULL;
+    const char *key = p->limits.memory ? "memory" : p->limits.pids ? "pids" : NULL, *step = "";
+    enum orch_cgroup_kind kind;
+    int k;
 
     if (!key || p->limits.scope_process)
         return 0;
-    return orch_err_exit(err, ORCH_EXIT_UNENFORCEABLE, ENOTSUP,
-                         "profile '%s': limits.%s cannot be held for the whole process tree (no cgroup); "
-                         "\"scope\": \"process\" in its limits accepts a limit per process",
-                         shown, key);
+    k = orch_cgroup_ready(0, &kind, &step);
+    if (k == 0)
+        return 0;
+    shown = orch_escape_str(p->name);
+    /* EROFS: a container that shows its cgroups read-only, which is no trouble of a disk. */
+    return orch_err_exit(
+        err, k != -EROFS && orch_errno_is_host(-k) ? ORCH_EXIT_STATE : ORCH_EXIT_UNENFORCEABLE, -k,
+        "profile '%s': limits.%s cannot be held for the whole process tree: cannot %s (%s); "
+        "start it in a cgroup of its own: systemd-run %s--scope -p Delegate=yes orch-sandbox "
+        "...; or \"scope\": \"process\" in its limits accepts a limit per process",
+        shown, key, step, strerror(-k), geteuid() == 0 ? "" : "--user ");
 }
 
 int orch_preflight_inside(struct orch_err *err)

@@ -14,8 +14,8 @@ int orch_preflight_workspace(const char *dir, const char *state, bool ignore_sub
                              struct orch_err *err);
 /* A .git file: said once, changes nothing. */
 void orch_preflight_notes(const char *workspace, struct orch_progress *p);
-/* Refuses what this version cannot hold for the whole tree: memory and pids without "scope": "process".
- * Exit 3. */
+/* Refuses what this host cannot hold for the whole tree: memory and pids without "scope": "process". Exit 3.
+ * Makes room for cgroups where that helps (orch_cgroup_ready), so it comes before the first fork. */
 int orch_preflight_limits(const struct orch_profile *p, struct orch_err *err);
 /* Compiles a plan for each phase and each gate command; keeps the phases' in r->plans. -EINVAL + diagnostics:
  * exit 2. */

@@ -167,9 +167,11 @@ static void facts_limits(struct orch_jw *w, const struct orch_limits *l, uint64_
         const char *key;
         uint64_t value;
     } rows[] = {
-        {"memory", l->memory},       {"pids", l->pids},           {"cpu_ms", l->cpu_ms},
-        {"wall_ms", wall_ms},        {"file_size", l->file_size}, {"open_files", l->open_files},
-        {"workspace", l->workspace}, {"output", l->output},
+        {"memory", l->memory},       {"pids", l->pids},
+        {"cpu_ms", l->cpu_ms},       {"wall_ms", wall_ms},
+        {"file_size", l->file_size}, {"open_files", l->open_files},
+        {"workspace", l->workspace}, {"workspace_files", l->workspace_files},
+        {"output", l->output},
     };
 
     orch_jw_obj(w, "limits");

@@ -154,6 +154,8 @@ void orch_rec_verdict(struct orch_verdict_record *v, struct orch_rec *r)
     v->end = orch_xstrdup(orch_rec_clean(r, "end"));
     v->status = orch_rec_small(r, "status");
     v->detail = orch_xstrdup(orch_rec_clean(r, "detail"));
+    if (cJSON_GetObjectItemCaseSensitive(r->node, "limits"))
+        v->held = orch_xstrdup(orch_rec_clean(r, "limits"));
     v->elapsed_ms = orch_rec_number(r, "elapsed_ms");
     v->denials = orch_rec_number(r, "attempt_denials");
     v->sealed = orch_rec_truth(r, "sealed");

@@ -43,7 +43,10 @@ static void attempt_lines(struct orch_buf *out, const struct orch_verdict_record
         orch_buf_printf(out, " (%s)", v->detail);
     orch_buf_str(out, ", ");
     put_seconds(out, v->elapsed_ms);
-    orch_buf_printf(out, ", %" PRIu64 " denials\n", v->denials);
+    orch_buf_printf(out, ", %" PRIu64 " denials", v->denials);
+    if (v->held && strcmp(v->held, "none") != 0)
+        orch_buf_printf(out, ", memory and pids by %s", v->held);
+    orch_buf_char(out, '\n');
     if (*v->digest)
         orch_buf_printf(out, "    layer %s%s\n", v->digest, v->goes_on || waits ? "" : " (dropped)");
     for (size_t i = 0; i < v->problems.n; i++)

@@ -1,23 +1,11 @@
 /*
- * upper.h - the writable layer of an attempt or an exec: made ready before, measured against
- * limits.workspace while it lasts (an ordinary user has no quota on disk).
+ * upper.h - the writable layer of an attempt or an exec: made ready before it starts.
  */
 #ifndef ORCH_SUPERVISOR_UPPER_H
 #define ORCH_SUPERVISOR_UPPER_H
 
 #include "common/err.h"
 #include "policy/plan.h"
-
-struct orch_usage {
-    uint64_t next_ms; /* monotonic; 0 = never measured */
-};
-
-/* Measures now, when the tree is dead: what cannot be read is the seal check's to refuse. */
-bool orch_usage_over(const struct orch_plan *plan, const char *upper);
-/* Measures if it is time to: each second, or less often when a walk takes long, so that it never takes more
- * than a tenth of the event loop's time however many files an agent makes. True: over the
- * limit, or a directory is shut to us, which could hide any amount while the agent goes on. */
-bool orch_usage_due(struct orch_usage *u, const struct orch_plan *plan, const char *upper);
 
 /*
  * Makes the empty upper ready for the view of these layers over the workspace: its root gets the mode of the

@@ -1,0 +1,141 @@
+/* usage.c - see usage.h. */
+#include "sandbox/usage.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+
+#include "common/io.h"
+#include "sandbox/layer.h"
+
+/* ---- files without a name ---- */
+
+struct unnamed {
+    struct one {
+        dev_t dev;
+        ino_t ino;
+        uint64_t bytes;
+    } * v;
+    size_t n, cap;
+};
+
+static int by_inode(const void *pa, const void *pb)
+{
+    const struct one *a = pa, *b = pb;
+
+    if (a->dev != b->dev)
+        return a->dev < b->dev ? -1 : 1;
+    return (a->ino > b->ino) - (a->ino < b->ino);
+}
+
+/* Those on a tmpfs are held by its size. */
+static void add_descriptor(int dir, const char *name, struct unnamed *u)
+{
+    char path[64];
+    struct statfs fs;
+    struct stat st;
+
+    if (fstatat(dir, name, &st, 0) < 0 || !S_ISREG(st.st_mode) || st.st_nlink > 0)
+        return;
+    (void)snprintf(path, sizeof(path), "/proc/self/fd/%d/%.20s", dir, name);
+    if (statfs(path, &fs) < 0 || fs.f_type != OVERLAYFS_SUPER_MAGIC)
+        return;
+    if (u->n == u->cap) {
+        u->cap = u->cap ? u->cap * 2 : 64;
+        u->v = orch_xreallocarray(u->v, u->cap, sizeof(*u->v));
+    }
+    u->v[u->n++] = (struct one){st.st_dev, st.st_ino, (uint64_t)st.st_blocks * 512};
+}
+
+typedef void (*entry_fn)(int dir, const char *name, struct unnamed *u);
+
+static void each_number(int dir, const char *name, entry_fn fn, struct unnamed *u)
+{
+    int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    DIR *d = fd < 0 ? NULL : fdopendir(fd);
+
+    for (struct dirent *e; d && (e = readdir(d));)
+        if (e->d_name[0] >= '0' && e->d_name[0] <= '9')
+            fn(dirfd(d), e->d_name, u);
+    if (d)
+        (void)closedir(d);
+    else if (fd >= 0)
+        (void)close(fd);
+}
+
+static void add_process(int proc, const char *pid, struct unnamed *u)
+{
+    char fds[64];
+
+    if ((size_t)snprintf(fds, sizeof(fds), "%s/fd", pid) < sizeof(fds))
+        each_number(proc, fds, add_descriptor, u);
+}
+
+/* Each once, however many hold it. */
+static uint64_t unnamed_bytes(int proc)
+{
+    struct unnamed u = {0};
+    uint64_t sum = 0;
+
+    if (proc < 0)
+        return 0;
+    each_number(proc, ".", add_process, &u);
+    if (u.n)
+        qsort(u.v, u.n, sizeof(*u.v), by_inode);
+    for (size_t i = 0; i < u.n; i++)
+        if (i == 0 || by_inode(&u.v[i - 1], &u.v[i]) != 0)
+            sum += u.v[i].bytes;
+    free(u.v);
+    return sum;
+}
+
+/* ---- layers ---- */
+
+/* 0, or -errno if it cannot be told; that we are short of descriptors or memory says nothing. */
+static int measure(const char *layer_dir, uint64_t *ret_bytes, uint64_t *ret_entries)
+{
+    ORCH_AUTO_FREE char *upper = orch_xasprintf("%s/upper", layer_dir);
+    int r = orch_layer_usage(upper, ret_bytes, ret_entries);
+
+    return r < 0 && orch_errno_is_host(-r) ? 0 : r;
+}
+
+static const char *workspace_over(const struct orch_sandbox_args *a, int proc)
+{
+    const struct orch_limits *l = &a->plan->profile->limits;
+    uint64_t bytes = 0, entries = 0;
+
+    if (!a->workspace.layer_dir || (!l->workspace && !l->workspace_files))
+        return NULL;
+    if (measure(a->workspace.layer_dir, &bytes, &entries) < 0)
+        return proc >= 0 ? "workspace" : NULL; /* of a dead tree's layer it is the seal check's to refuse */
+    if (l->workspace_files && entries > l->workspace_files)
+        return "workspace_files";
+    return l->workspace && (bytes > l->workspace || bytes + unnamed_bytes(proc) > l->workspace) ? "workspace"
+                                                                                                : NULL;
+}
+
+/* A home that is no tmpfs is held to the same size. */
+static const char *home_over(const struct orch_sandbox_args *a, int proc)
+{
+    const struct orch_profile *p = a->plan->profile;
+    uint64_t bytes = 0, entries = 0;
+
+    if (!a->home.layer_dir)
+        return NULL;
+    if (measure(a->home.layer_dir, &bytes, &entries) < 0)
+        return proc >= 0 ? "home" : NULL;
+    return (p->tmp_size && bytes > p->tmp_size) || (p->tmp_files && entries > p->tmp_files) ? "home" : NULL;
+}
+
+const char *orch_usage_over(const struct orch_sandbox_args *a, int proc)
+{
+    const char *over = workspace_over(a, proc);
+
+    return over ? over : home_over(a, proc);
+}
