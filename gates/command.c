@@ -63,12 +63,12 @@ static enum orch_next relay_tick(void *ctx)
 /* As root, layers belong to the agent's user, as the attempt's own do (design 8); otherwise to us anyway. */
 static uid_t layer_uid(const struct orch_gate_ctx *c)
 {
-    return geteuid() == 0 ? c->uid : (uid_t)-1;
+    return orch_is_root() ? c->uid : (uid_t)-1;
 }
 
 static gid_t layer_gid(const struct orch_gate_ctx *c)
 {
-    return geteuid() == 0 ? c->gid : (gid_t)-1;
+    return orch_is_root() ? c->gid : (gid_t)-1;
 }
 
 /* -EEXIST is passed on silently; the messages name no host path, because the agent gets to read reasons. */

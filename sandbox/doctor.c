@@ -56,7 +56,7 @@ static char *make_dir(const char *state, int *ret_errnum)
         *ret_errnum = errno;
         return NULL;
     }
-    if (geteuid() == 0 && chown(dir, orch_agent_uid(), orch_agent_gid()) < 0) {
+    if (orch_is_root() && chown(dir, orch_agent_uid(), orch_agent_gid()) < 0) {
         *ret_errnum = errno;
         (void)rmdir(dir);
         return NULL;

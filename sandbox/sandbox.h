@@ -138,6 +138,9 @@ int orch_sandbox_run(const struct orch_sandbox_args *a, const struct orch_sandbo
 
 /* The dedicated user for agents when started as root: never a real user's. Otherwise getuid()/getgid(). */
 #define ORCH_AGENT_UID 64321
+/* Root with that user at hand. The root of a user namespace that does not have it (unshare -Ur) is what it is
+ * outside: an ordinary user, whose agents have its own number. */
+bool orch_is_root(void);
 uid_t orch_agent_uid(void);
 gid_t orch_agent_gid(void);
 

@@ -120,7 +120,7 @@ static void on_output(void *ctx, int stream, const void *p, size_t n)
 
 static bool over_workspace_limit(const struct orch_attempt *a)
 {
-    return orch_usage_over(a->plan, a->upper);
+    return orch_usage_over(&a->usage, a->plan, a->upper);
 }
 
 static enum orch_next on_tick(void *ctx)
@@ -171,7 +171,7 @@ static void show_line(void *ctx, int stream, const char *line, size_t n)
 static int make_dir(const struct orch_attempt *a, const char *path, mode_t mode, struct orch_err *err)
 {
     if (mkdir(path, 0700) == 0 && chmod(path, mode) == 0 &&
-        (geteuid() != 0 || chown(path, a->run->uid, a->run->gid) == 0))
+        (!orch_is_root() || chown(path, a->run->uid, a->run->gid) == 0))
         return 0;
     (void)orch_err_sys(err, errno, "cannot make the layer of %s", a->name);
     err->exit_code = ORCH_EXIT_STATE;

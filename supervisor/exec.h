@@ -12,6 +12,7 @@
 #include "supervisor/outq.h"
 #include "supervisor/output.h"
 #include "supervisor/signals.h"
+#include "supervisor/tier.h"
 #include "supervisor/upper.h"
 
 struct orch_exec {
@@ -19,13 +20,14 @@ struct orch_exec {
     char *state, *workspace, *cwd;
     struct orch_profile *profile;
     struct orch_plan *plan;
+    struct orch_tier_found tier;
     struct orch_closure_cache *closures;
     struct orch_strv command;
     struct orch_audit *audit;
     struct orch_signals signals;
     struct orch_buf fingerprint; /* with --apply: the workspace before */
     int held;                    /* the layer directory, locked as long as it is in use; -1 = none */
-    char *dir, *upper,
+    char *dir, *upper, *cell,
         *scaffold; /* the throw-away layer; dir NULL = none made, scaffold NULL = none needed */
     struct orch_outq out[2];
     struct orch_usage usage;
@@ -39,6 +41,9 @@ struct orch_exec {
     bool applied;
 };
 
+/* Its plan, for the given workspace; cell: of tier nested, else NULL. */
+int orch_exec_compile(const struct orch_exec *e, const char *workspace, const char *cell,
+                      struct orch_plan **ret, struct orch_diags *d);
 /* Locks a layer directory: a descriptor, or -errno. Removes those beside it that nobody holds. */
 int orch_exec_hold(const char *dir);
 void orch_exec_sweep(const char *parent);

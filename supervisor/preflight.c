@@ -74,7 +74,7 @@ static int check_submounts(const char *workspace, bool ignore, struct orch_err *
     if (!found)
         return 0;
     shown = orch_escape_str(found);
-    if (ignore && geteuid() != 0)
+    if (ignore && !orch_is_root())
         return orch_err_exit(err, ORCH_EXIT_UNENFORCEABLE, EINVAL,
                              "'%s' is mounted beneath the workspace; only root can ignore that "
                              "(--ignore-submounts), unmount it",

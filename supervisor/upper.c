@@ -6,11 +6,13 @@
 
 #include "common/io.h"
 #include "sandbox/layer.h"
+#include "sandbox/sandbox.h"
 
 #define EVERY_MS 1000
 #define SHARE 10 /* of the time between two walks, a walk may take one part in this many */
 
-static bool over(const struct orch_plan *plan, const char *upper, bool if_unreadable)
+static bool over(const struct orch_usage *u, const struct orch_plan *plan, const char *upper,
+                 bool if_unreadable)
 {
     uint64_t limit = plan->profile->limits.workspace, bytes = 0, entries = 0;
     int r;
@@ -20,12 +22,19 @@ static bool over(const struct orch_plan *plan, const char *upper, bool if_unread
     r = orch_layer_usage(upper, &bytes, &entries);
     if (r < 0) /* that we are short of descriptors or memory says nothing about the layer */
         return if_unreadable && !orch_errno_is_host(-r);
-    return bytes > limit;
+    return bytes > u->base && bytes - u->base > limit;
 }
 
-bool orch_usage_over(const struct orch_plan *plan, const char *upper)
+int orch_usage_begin(struct orch_usage *u, const char *upper)
 {
-    return over(plan, upper, false);
+    uint64_t entries = 0;
+
+    return orch_layer_usage(upper, &u->base, &entries);
+}
+
+bool orch_usage_over(const struct orch_usage *u, const struct orch_plan *plan, const char *upper)
+{
+    return over(u, plan, upper, false);
 }
 
 bool orch_usage_due(struct orch_usage *u, const struct orch_plan *plan, const char *upper)
@@ -35,7 +44,7 @@ bool orch_usage_due(struct orch_usage *u, const struct orch_plan *plan, const ch
 
     if (began < u->next_ms)
         return false;
-    ret = over(plan, upper, true);
+    ret = over(u, plan, upper, true);
     took = orch_now_ms() - began;
     u->next_ms = began + (took * SHARE > EVERY_MS ? took * SHARE : EVERY_MS);
     return ret;
@@ -44,7 +53,7 @@ bool orch_usage_due(struct orch_usage *u, const struct orch_plan *plan, const ch
 int orch_upper_prepare(const struct orch_strv *below, const char *workspace, const struct orch_plan *plan,
                        const char *upper, const char *scaffold, bool *ret_used, struct orch_err *err)
 {
-    bool root = geteuid() == 0;
+    bool root = orch_is_root();
     struct orch_view view;
     struct orch_entry top;
     int r = orch_view_open(below, workspace, &view, err);

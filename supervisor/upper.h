@@ -10,10 +10,13 @@
 
 struct orch_usage {
     uint64_t next_ms; /* monotonic; 0 = never measured */
+    uint64_t base;    /* bytes that were there from the start: a copy of the workspace */
 };
 
 /* Measures now, when the tree is dead: what cannot be read is the seal check's to refuse. */
-bool orch_usage_over(const struct orch_plan *plan, const char *upper);
+bool orch_usage_over(const struct orch_usage *u, const struct orch_plan *plan, const char *upper);
+/* What is in upper now is the base. */
+int orch_usage_begin(struct orch_usage *u, const char *upper);
 /* Measures if it is time to: each second, or less often when a walk takes long, so that it never takes more
  * than a tenth of the event loop's time however many files an agent makes. True: over the
  * limit, or a directory is shut to us, which could hide any amount while the agent goes on. */
