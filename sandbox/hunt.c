@@ -172,6 +172,14 @@ static void add_children_of(struct pack *p, size_t at)
         add_descendant(p, v[i], &p->v[at]);
 }
 
+/* The kernel's own word: who has no child has no descendant. */
+static bool has_children(void)
+{
+    siginfo_t si = {0};
+
+    return waitid(P_ALL, 0, &si, WEXITED | WNOHANG | WNOWAIT) == 0 || errno != ECHILD;
+}
+
 /* Reaps what is dead of the pack's children, and nobody else's. True: some were left or found. */
 static bool round_up(struct pack *p, bool all)
 {
@@ -188,7 +196,7 @@ static bool round_up(struct pack *p, bool all)
         else
             (void)waitpid(p->v[i].pid, NULL, WNOHANG);
     }
-    return any;
+    return all ? has_children() : any;
 }
 
 int orch_hunt(uint64_t ms, bool all)

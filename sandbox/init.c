@@ -5,6 +5,7 @@
  * agent data. It keeps its capabilities: that, and the agent having none, is what makes it unreachable for
  * ptrace and signals.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/keyctl.h>
@@ -91,16 +92,27 @@ static int compare_ints(const void *a, const void *b)
 }
 
 /* A kernel without close_range must not mean that the operator's descriptors stay open (T-FD-01). */
+static void close_one_by_one(unsigned from, unsigned to)
+{
+    DIR *dir = opendir("/proc/self/fd");
+    unsigned max = 0;
+
+    for (struct dirent *e; dir && (e = readdir(dir));) {
+        unsigned fd = (unsigned)strtoul(e->d_name, NULL, 10);
+
+        max = fd > max ? fd : max;
+    }
+    if (!dir)
+        _exit(127);
+    (void)closedir(dir);
+    for (unsigned fd = from; fd <= to && fd <= max; fd++)
+        (void)close((int)fd);
+}
+
 static void close_between(unsigned from, unsigned to)
 {
-    long max = sysconf(_SC_OPEN_MAX);
-
-    if (syscall(SYS_close_range, from, to, 0) == 0 || errno != ENOSYS)
-        return;
-    if (max < 0 || max > 1 << 20)
-        max = 1 << 20;
-    for (unsigned fd = from; fd <= to && fd < (unsigned)max; fd++)
-        (void)close((int)fd);
+    if (syscall(SYS_close_range, from, to, 0) < 0)
+        close_one_by_one(from, to);
 }
 
 /* Closes every descriptor from 3 up that is not in keep[] (T-FD-01). */

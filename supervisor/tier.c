@@ -73,7 +73,7 @@ static const struct feature {
 } features[] = {
     {"openat2", has_openat2, "5.6"},
     {"pidfd_send_signal", has_pidfd_send_signal, "5.1"},
-    {"pidfd_open", has_pidfd_open, NULL},
+    {"pidfd_open", has_pidfd_open, "5.3"},
     {"close_range", has_close_range, NULL},
     {"clone3", has_clone3, NULL},
     {"mount API", has_mount_api, NULL},
