@@ -121,5 +121,8 @@ int orch_layer_copy(const struct orch_view *v, const char *dir, uid_t uid, gid_t
  * hold: what differs, and whiteouts. In place. */
 int orch_layer_turn(const char *copy, const struct orch_strv *below, const char *workspace,
                     struct orch_err *err);
+/* Puts an upper directory in the place of an empty one, also of another file system. -EBADMSG: it holds what
+ * no layer may. */
+int orch_layer_move(const char *from, const char *to, struct orch_err *err);
 
 #endif

@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 
 /* ---- the copy ---- */
@@ -269,5 +270,108 @@ int orch_layer_turn(const char *copy, const struct orch_strv *below, const char 
     orch_build_fini(&t.b);
     orch_view_fini(&t.copy);
     orch_view_fini(&before);
+    return r;
+}
+
+/* ---- to where it belongs ---- */
+
+struct move {
+    int to;
+    struct orch_strv dirs; /* for their modes and times, which come last */
+    int from;
+};
+
+static int move_file(int from_dir, int to_dir, const char *name, const struct stat *st)
+{
+    ORCH_AUTO_FD int in = orch_tree_open_seen(from_dir, name), out = -1;
+    int r;
+
+    if (in < 0)
+        return in;
+    out = openat(to_dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (out < 0)
+        return -errno;
+    r = orch_copy_bytes(in, out, (uint64_t)st->st_size);
+    return r < 0 ? r : orch_dress_fd(out, st->st_uid, st->st_gid, st->st_mode & 07777, &st->st_mtim);
+}
+
+static int move_link(int from_dir, int to_dir, const char *name, const struct stat *st)
+{
+    ORCH_AUTO_FREE char *target = orch_readlink(from_dir, name);
+    struct timespec times[2] = {{.tv_nsec = UTIME_NOW}, st->st_mtim};
+
+    if (!target || symlinkat(target, to_dir, name) < 0 ||
+        fchownat(to_dir, name, st->st_uid, st->st_gid, AT_SYMLINK_NOFOLLOW) < 0 ||
+        utimensat(to_dir, name, times, AT_SYMLINK_NOFOLLOW) < 0)
+        return -errno;
+    return 0;
+}
+
+static int move_one(struct move *m, const struct orch_walk_entry *e)
+{
+    const char *name;
+    ORCH_AUTO_FREE char *parent = orch_layer_parent(e->path, &name);
+    ORCH_AUTO_FD int dir = orch_tree_open(m->to, parent, O_RDONLY | O_DIRECTORY);
+
+    if (dir < 0)
+        return dir;
+    if (S_ISREG(e->st->st_mode))
+        return move_file(e->dirfd, dir, name, e->st);
+    if (S_ISLNK(e->st->st_mode))
+        return move_link(e->dirfd, dir, name, e->st);
+    if (S_ISDIR(e->st->st_mode)) {
+        orch_strv_add(&m->dirs, e->path);
+        return mkdirat(dir, name, 0700) < 0 ? -errno : 0;
+    }
+    if (orch_is_whiteout(e->st))
+        return mknodat(dir, name, S_IFCHR, 0) < 0 ? -errno : 0;
+    return -EBADMSG; /* a FIFO of the agent's, which the seal check would refuse */
+}
+
+static int move_entry(const struct orch_walk_entry *e, void *ctx, struct orch_err *err)
+{
+    int r = move_one(ctx, e);
+
+    return r < 0 ? orch_layer_fail(err, r, "cannot keep", e->path) : 0;
+}
+
+static int dress_dir(const struct move *m, const char *path)
+{
+    ORCH_AUTO_FD int from = orch_tree_open(m->from, path, O_RDONLY | O_DIRECTORY), to = -1;
+    struct stat st;
+
+    to = orch_tree_open(m->to, path, O_RDONLY | O_DIRECTORY);
+    if (from < 0 || to < 0)
+        return from < 0 ? from : to;
+    if (fstat(from, &st) < 0)
+        return -errno;
+    return orch_dress_fd(to, st.st_uid, st.st_gid, st.st_mode & 07777, &st.st_mtim);
+}
+
+int orch_layer_move(const char *from, const char *to, struct orch_err *err)
+{
+    struct move m = {.to = -1, .from = -1};
+    int r;
+
+    if (rename(from, to) == 0)
+        return 0;
+    if (errno != EXDEV)
+        return orch_layer_fail(err, -errno, "cannot move the layer", from);
+    m.from = orch_openat2(AT_FDCWD, from, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0, 0);
+    m.to = orch_openat2(AT_FDCWD, to, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0, 0);
+    if (m.from < 0 || m.to < 0)
+        r = orch_layer_fail(err, m.from < 0 ? m.from : m.to, "cannot open the layer", to);
+    else
+        r = orch_walk(m.from, 0, move_entry, &m, err);
+    for (size_t i = m.dirs.n; r == 0 && i-- > 0;) { /* children first */
+        r = dress_dir(&m, m.dirs.v[i]);
+        if (r < 0)
+            r = orch_layer_fail(err, r, "cannot finish the directory", m.dirs.v[i]);
+    }
+    if (r == 0 && (r = dress_dir(&m, "")) < 0)
+        r = orch_layer_fail(err, r, "cannot finish the directory", to);
+    orch_strv_fini(&m.dirs);
+    orch_close_fdp(&m.from);
+    orch_close_fdp(&m.to);
     return r;
 }

@@ -120,7 +120,7 @@ static void on_output(void *ctx, int stream, const void *p, size_t n)
 
 static bool over_workspace_limit(const struct orch_attempt *a)
 {
-    return orch_usage_over(&a->usage, a->plan, a->upper);
+    return orch_usage_over(&a->usage, a->plan, orch_attempt_written(a));
 }
 
 static enum orch_next on_tick(void *ctx)
@@ -129,7 +129,7 @@ static enum orch_next on_tick(void *ctx)
 
     if (!orch_attempt_beat(a))
         return ORCH_STOP_CANCEL;
-    if (orch_usage_due(&a->usage, a->plan, a->upper))
+    if (orch_usage_due(&a->usage, a->plan, orch_attempt_written(a)))
         return ORCH_STOP_LIMIT_WORKSPACE;
     return orch_signals_stop(&a->run->signals) ? ORCH_STOP_CANCEL : ORCH_GO_ON;
 }
@@ -269,8 +269,11 @@ static int audit_start(struct orch_attempt *a, struct orch_err *err)
         return r;
     orch_audit_begin(a->run->audit, "attempt", &w);
     orch_jw_str(&w, "state", "start");
-    orch_jw_str(&w, "tier", a->plan ? "full" : "none");
-    orch_jw_str(&w, "level", level_name(a->plan));
+    if (a->plan)
+        orch_tier_record(&a->run->tier, &w);
+    else
+        orch_jw_str(&w, "tier", "none");
+    orch_jw_str(&w, "level", a->plan && a->run->tier.nested ? "paths" : level_name(a->plan));
     orch_jw_str(&w, "profile", a->plan ? a->plan->profile->digest : NULL);
     orch_jw_str(&w, "policy", a->plan ? a->plan->digest : NULL);
     return orch_audit_commit(a->run->audit, &w, err);
@@ -387,12 +390,16 @@ static void agent_part(struct orch_attempt *a, const struct orch_buf *prompt)
 
     if (r == 0)
         r = orch_upper_prepare(&a->below, a->run->workspace, a->plan, a->upper, scaffold, &used, &cause);
+    if (r == 0 && a->run->tier.nested)
+        r = orch_attempt_enter_cell(a, prompt->data ? prompt->data : "", &cause);
     if (r == 0 && a->phase->agent->stdin_mode == ORCH_STDIN_PROMPT)
         r = prompt_stdin(prompt, &stdin_fd, &cause);
     if (r < 0)
         not_started(a, &cause);
     else
         start_agent(a, prompt, used ? scaffold : NULL, stdin_fd);
+    if (a->cell.dir && orch_attempt_leave_cell(a, a->failed ? &cause : &a->err) < 0 && !a->failed)
+        orch_attempt_fail(a, -a->err.errnum);
 }
 
 static int run_agent(struct orch_attempt *a, struct orch_err *err)

@@ -8,6 +8,7 @@
 #include "supervisor/control.h"
 #include "supervisor/output.h"
 #include "supervisor/run.h"
+#include "sandbox/cell.h"
 #include "supervisor/upper.h"
 
 struct orch_attempt {
@@ -25,6 +26,7 @@ struct orch_attempt {
     struct orch_capture out;
     uint64_t began_ms, beat_ms;
     struct orch_usage usage;
+    struct orch_cell cell; /* tier nested: where the agent works; else empty */
     bool last_of_workflow; /* the wall limit is what is left of the workflow's time */
     struct orch_outcome outcome;
     char detail[1200];                /* one printable sentence about the end */
@@ -34,6 +36,13 @@ struct orch_attempt {
     int failed;
     struct orch_err err;
 };
+
+/* attempt_cell.c, tier nested: the copy that stands for the overlay, and the plan for it; then the layer made
+ * of the copy. A copy that cannot be turned into one is a matter of integrity. */
+int orch_attempt_enter_cell(struct orch_attempt *a, const char *prompt, struct orch_err *err);
+int orch_attempt_leave_cell(struct orch_attempt *a, struct orch_err *err);
+/* The directory that limits.workspace is measured on. */
+const char *orch_attempt_written(const struct orch_attempt *a);
 
 /* Judges the dead tree's layer: seal check, every gate, durable verdict (design 6). */
 int orch_attempt_judge(struct orch_attempt *a, struct orch_err *err);

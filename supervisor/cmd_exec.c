@@ -250,8 +250,7 @@ static int steps(struct orch_exec *e, struct orch_err *err)
 
 static void fini(struct orch_exec *e)
 {
-    if (e->cell)
-        (void)orch_rm_rf(AT_FDCWD, e->cell);
+    orch_cell_fini(&e->cell);
     if (e->dir)
         (void)orch_rm_rf(AT_FDCWD, e->dir);
     orch_close_fdp(&e->held);
@@ -268,7 +267,6 @@ static void fini(struct orch_exec *e)
     free(e->dir);
     free(e->upper);
     free(e->scaffold);
-    free(e->cell);
     orch_tier_fini(&e->tier);
 }
 

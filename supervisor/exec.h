@@ -5,6 +5,7 @@
 #ifndef ORCH_SUPERVISOR_EXEC_H
 #define ORCH_SUPERVISOR_EXEC_H
 
+#include "sandbox/cell.h"
 #include "sandbox/sandbox.h"
 #include "supervisor/apply.h"
 #include "supervisor/audit.h"
@@ -27,8 +28,9 @@ struct orch_exec {
     struct orch_signals signals;
     struct orch_buf fingerprint; /* with --apply: the workspace before */
     int held;                    /* the layer directory, locked as long as it is in use; -1 = none */
-    char *dir, *upper, *cell,
-        *scaffold; /* the throw-away layer; dir NULL = none made, scaffold NULL = none needed */
+    char *dir, *upper,
+        *scaffold;         /* the throw-away layer; dir NULL = none made, scaffold NULL = none needed */
+    struct orch_cell cell; /* tier nested */
     struct orch_outq out[2];
     struct orch_usage usage;
     bool escape[2]; /* the stream is a terminal */

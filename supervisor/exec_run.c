@@ -115,23 +115,21 @@ static int make_layer(struct orch_exec *e, char **ret_scaffold, struct orch_err 
     return r < 0 ? r : make_sub(e, "scaffold", 0755, ret_scaffold, err);
 }
 
-/* Tier nested: a copy of the workspace in place of an overlay, and the plan for it. As root the cell lies
- * where the agent's user gets to, beside the layer. */
+/* Tier nested: a copy of the workspace in place of an overlay, and the plan for it. */
 static int enter_cell(struct orch_exec *e, struct orch_sandbox_args *ret, struct orch_err *err)
 {
     static const struct orch_strv none;
     struct orch_diags d = {0};
     struct orch_plan *plan = NULL;
-    int r;
+    struct orch_view view;
+    int r = orch_view_open(&none, e->workspace, &view, err);
 
-    if (orch_is_root())
-        r = orch_cell_make(&e->cell, &e->upper, err);
-    else
-        r = 0;
+    if (r < 0)
+        return r;
+    r = orch_cell_enter(e->dir, &view, &e->cell, err);
+    orch_view_fini(&view);
     if (r == 0)
-        r = orch_cell_fill(&none, e->workspace, e->upper, err);
-    if (r == 0)
-        r = orch_exec_compile(e, e->upper, e->cell ? e->cell : e->dir, &plan, &d);
+        r = orch_exec_compile(e, e->cell.copy, e->cell.dir, &plan, &d);
     if (r < 0 && d.n)
         (void)orch_err_set(err, EINVAL, "%s", d.v[0].msg);
     orch_diags_fini(&d);
@@ -139,6 +137,8 @@ static int enter_cell(struct orch_exec *e, struct orch_sandbox_args *ret, struct
         return r;
     orch_plan_free(e->plan);
     e->plan = plan;
+    free(e->upper);
+    e->upper = orch_xstrdup(e->cell.copy);
     *ret = (struct orch_sandbox_args){.plan = plan, .stdin_fd = -1};
     return orch_usage_begin(&e->usage, e->upper) < 0 ? orch_err_sys(err, EIO, "the copy cannot be measured")
                                                      : 0;
@@ -196,7 +196,7 @@ static int run(struct orch_exec *e, const struct orch_sandbox_args *args, struct
     orch_outq_fini(&e->out[0]);
     orch_outq_fini(&e->out[1]);
     if (r == 0 && e->tier.nested)
-        r = orch_layer_turn(e->upper, &none, e->workspace, err);
+        r = orch_cell_leave(&e->cell, &none, e->workspace, NULL, err);
     return r;
 }
 

@@ -218,12 +218,17 @@ void orch_preflight_room(const struct orch_run *r, struct orch_progress *p)
                            room.bytes >> 20, most >> 20);
 }
 
-int orch_preflight_host(const char *state, const char *workspace, struct orch_err *err)
+int orch_preflight_state(const char *state, struct orch_err *err)
 {
     int r = orch_state_prepare(state, err);
 
-    if (r == 0)
-        r = check_room(state, err);
+    return r < 0 ? r : check_room(state, err);
+}
+
+int orch_preflight_host(const char *state, const char *workspace, struct orch_err *err)
+{
+    int r = orch_preflight_state(state, err);
+
     if (r < 0)
         return r;
     r = orch_sandbox_probe(state, workspace, err);

@@ -10,7 +10,7 @@
 #include "common/exit.h"
 #include "common/io.h"
 #include "sandbox/kernel.h"
-#include "sandbox/layer.h"
+#include "sandbox/cell.h"
 #include "sandbox/sandbox.h"
 #include "sandbox/sandbox_int.h"
 
@@ -148,38 +148,4 @@ int orch_tier_find(const char *state, const char *workspace, struct orch_tier_fo
                              "tier nested: %.400s; tier full: %.400s", nested.msg, full.msg);
     t->nested = true;
     return 0;
-}
-
-/* ---- the cell ---- */
-
-int orch_cell_make(char **ret_cell, char **upper, struct orch_err *err)
-{
-    ORCH_AUTO_FREE char *dir = orch_xstrdup(ORCH_CELL_ROOT "/orch-sandbox.XXXXXX");
-    ORCH_AUTO_FREE char *inner = NULL;
-
-    if (!mkdtemp(dir))
-        return orch_err_sys(err, errno, "cannot make a cell in " ORCH_CELL_ROOT);
-    *ret_cell = orch_xstrdup(dir);
-    inner = orch_xasprintf("%s/upper", dir);
-    if (mkdir(inner, 0755) < 0 || chown(inner, orch_agent_uid(), orch_agent_gid()) < 0 ||
-        chown(dir, orch_agent_uid(), orch_agent_gid()) < 0)
-        return orch_err_sys(err, errno, "cannot make '%s'", inner);
-    free(*upper);
-    *upper = ORCH_TAKE_PTR(inner);
-    return 0;
-}
-
-int orch_cell_fill(const struct orch_strv *below, const char *workspace, const char *upper,
-                   struct orch_err *err)
-{
-    bool root = orch_is_root();
-    struct orch_view view;
-    int r = orch_view_open(below, workspace, &view, err);
-
-    if (r < 0)
-        return r;
-    r = orch_layer_copy(&view, upper, root ? orch_agent_uid() : (uid_t)-1,
-                        root ? orch_agent_gid() : (gid_t)-1, err);
-    orch_view_fini(&view);
-    return r;
 }

@@ -65,11 +65,12 @@ int main(int argc, char **argv)
 {
     struct sock_fprog prog = {.filter = code};
     int killable = 0;
+    char *save = NULL;
 
     if (argc < 3)
         return 2;
     add((struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)));
-    for (char *name = strtok(argv[1], ","); name; name = strtok(NULL, ",")) {
+    for (char *name = strtok_r(argv[1], ",", &save); name; name = strtok_r(NULL, ",", &save)) {
         if (strcmp(name, "wait_killable") == 0)
             killable = 1;
         else if (lack(name) < 0)

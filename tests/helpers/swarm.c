@@ -85,7 +85,7 @@ static void run_away(void)
 int main(int argc, char **argv)
 {
     int leaves = argc > 2 && strcmp(argv[2], "-") == 0, n;
-    const char *verb;
+    const char *verb, *seconds = getenv("SWARM_SECONDS");
     char c;
 
     if (argc != 4 + leaves || pipe(up) < 0)
@@ -93,8 +93,8 @@ int main(int argc, char **argv)
     if (getenv("SWARM_TRACE"))
         trace = open(getenv("SWARM_TRACE"), O_WRONLY | O_APPEND);
     verb = argv[2 + leaves];
-    n = atoi(argv[3 + leaves]);
-    over = time(NULL) + (getenv("SWARM_SECONDS") ? atoi(getenv("SWARM_SECONDS")) : 60);
+    n = (int)strtol(argv[3 + leaves], NULL, 10);
+    over = time(NULL) + (seconds ? strtol(seconds, NULL, 10) : 60);
     if (strcmp(verb, "deep") == 0 && fork() == 0)
         dig(n);
     for (int i = 0; i < n && strcmp(verb, "deep") != 0; i++) {
