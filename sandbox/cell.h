@@ -15,6 +15,9 @@ struct orch_cell {
     bool elsewhere;   /* dir is not the layer directory, and goes with the cell */
 };
 
+/* As root: can the agent's user get to what the plan shows? Nothing else could bring it there. -EACCES + err
+ * with exit code 3. */
+int orch_cell_reaches(const struct orch_plan *plan, struct orch_err *err);
 /* The cell for a layer directory that holds an empty upper, filled with the view. */
 int orch_cell_enter(const char *layer_dir, const struct orch_view *v, struct orch_cell *ret,
                     struct orch_err *err);

@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 
 #include "common/io.h"
+#include "sandbox/cell.h"
 #include "sandbox/kernel.h"
 #include "sandbox/nested.h"
 #include "sandbox/sandbox_int.h"
@@ -215,6 +216,27 @@ static bool reachable_by_all(const char *path, char **seen)
         *seen = ORCH_TAKE_PTR(dir);
     }
     return stat(path, &st) == 0 && (st.st_mode & S_IROTH);
+}
+
+int orch_cell_reaches(const struct orch_plan *plan, struct orch_err *err)
+{
+    ORCH_AUTO_FREE char *seen = NULL;
+    const char *missed = NULL;
+
+    for (size_t i = 0; orch_is_root() && i < plan->n_places && !missed; i++)
+        if (plan->places[i].kind == ORCH_PLACE_HOST && plan->places[i].access != ORCH_ACCESS_NONE &&
+            !reachable_by_all(plan->places[i].path, &seen))
+            missed = plan->places[i].path;
+    for (size_t i = 0; orch_is_root() && i < plan->closure.n && !missed; i++)
+        if (plan->closure.v[i].kind != ORCH_CLOSURE_LINK && !reachable_by_all(plan->closure.v[i].path, &seen))
+            missed = plan->closure.v[i].path;
+    if (!missed)
+        return 0;
+    return orch_err_exit(
+        err, 3, EACCES,
+        "the agent's user, %d, cannot get to '%s', and tier nested cannot bring it there: let others "
+        "pass its directories and read it, move it, or run as an ordinary user",
+        ORCH_AGENT_UID, missed);
 }
 
 static int detach_unreachable(struct orch_start *s, const char *path, char **seen, struct orch_tree *t,

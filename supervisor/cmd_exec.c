@@ -194,7 +194,10 @@ static int find_tier(struct orch_exec *e, struct orch_err *err)
     if (r < 0 || e->profile->requires == ORCH_TIER_FULL)
         return r;
     r = orch_tier_find(e->state, e->workspace, &e->tier, err);
-    return r < 0 || !e->tier.nested ? r : orch_nested_accepts(e->profile, e->plan, err);
+    if (r < 0 || !e->tier.nested)
+        return r;
+    r = orch_nested_accepts(e->profile, e->plan, err);
+    return r < 0 ? r : orch_cell_reaches(e->plan, err);
 }
 
 static int prepare(struct orch_exec *e, struct orch_err *err)

@@ -205,3 +205,90 @@ END
         [[ "$output" == *"status 125"* ]]
     done
 }
+
+# ---- whole runs ----
+
+nested_flow() {
+    chmod 0755 "$T" "$FLOW" # without a mount, root's agents have to get there
+    cp "$T/profile.json" "$FLOW/profile.json"
+    workflow "$(phase_of one)" "$(phase_of two)"
+}
+
+phase_of() {
+    printf '{"name":"%s","profile":"./profile.json","attempts":2,"timeout":"40s","gates":[{"type":"file","path":"%s.txt"},
+        {"type":"command","name":"look","run":["sh","-c","test -e %s.txt && test ! -e gone && echo x >by-gate"],"profile":"./profile.json"}]}' "$1" "$1" "$1"
+}
+
+@test "a_workflow_runs_on_copies_with_gates_control_and_apply" {
+    agent <<'END'
+echo "$ORCH_PHASE" >"$ORCH_PHASE.txt"
+rm -f gone
+[ "$ORCH_PHASE.$ORCH_ATTEMPT" != one.1 ] || rm one.txt
+"$ORCH_DIR/bin/llm-status" >status.json || exit 3
+echo x 2>/dev/null >"$ORCH_DIR/phase.json" && exit 4
+llm-done
+sleep 30
+END
+    echo 1 >"$WS/gone"
+    echo 1 >"$WS/kept"
+    nested_flow
+    run timeout -k 5 100 "$HELPERS/nonamespaces" "$ORCH" run --workspace "$WS" --state "$STATE" --run-id "$RUN" "$FLOW/workflow.json" </dev/null 3>&-
+    ended 0
+    [ "$(attempts)" = 'one.1 one.2 two.1' ]
+    [ "$(journal 'select(.event == "verdict") | .end' | sort -u)" = done ]
+    [ "$(audit 'select(.event == "attempt" and .state == "start") | .tier' | sort -u)" = nested ]
+    [ "$(cat "$WS/one.txt" "$WS/two.txt")" = "$(printf 'one\ntwo')" ]
+    [ ! -e "$WS/gone" ] && [ ! -e "$WS/by-gate" ] && [ -e "$WS/kept" ]
+    jq -e .ok "$WS/status.json"
+    # The layers hold what changed, no copies.
+    [ ! -e "$STATE/runs/$RUN/layers/two.1/upper/kept" ]
+    [ ! -e "$STATE/runs/$RUN/layers/two.1/home" ]
+}
+
+@test "a_killed_run_is_resumed_in_the_tier_that_there_is" {
+    agent <<'END'
+echo "$ORCH_PHASE" >"$ORCH_PHASE.txt"
+rm -f gone
+[ "$ORCH_PHASE.$ORCH_ATTEMPT" != two.1 ] || sleep 60
+END
+    nested_flow
+    "$HELPERS/nonamespaces" "$ORCH" run --workspace "$WS" --state "$STATE" --run-id "$RUN" "$FLOW/workflow.json" >"$T/out" 2>&1 </dev/null 3>&- &
+    supervisor=$!
+    wait_until grep -q 'phase two: attempt 1' "$T/out"
+    kill -KILL "$supervisor"
+    wait "$supervisor" || :
+    wait_until nothing_left
+    run timeout -k 5 100 "$HELPERS/nonamespaces" "$ORCH" resume --state "$STATE" "$RUN" 3>&-
+    ended 0
+    [ "$(attempts)" = 'one.1 two.1 two.2' ]
+    [ "$(cat "$WS/one.txt" "$WS/two.txt")" = "$(printf 'one\ntwo')" ]
+}
+
+@test "a_run_names_the_profile_that_requires_more" {
+    agent <<<'echo started >started'
+    profile '.requires = "full"'
+    nested_flow
+    run "$HELPERS/nonamespaces" "$ORCH" run --workspace "$WS" --state "$STATE" "$FLOW/workflow.json" 3>&-
+    echo "$output"
+    [ "$status" -eq 3 ]
+    [[ "$output" == *"'tiered' requires tier full"* ]]
+    profile '.tools = ["sh","sleep","rm"]'
+    nested_flow
+    run "$HELPERS/nonamespaces" "$ORCH" run --workspace "$WS" --state "$STATE" "$FLOW/workflow.json" 3>&-
+    echo "$output"
+    [ "$status" -eq 3 ]
+    [[ "$output" == *"tools: tier nested cannot hold"* ]]
+    [ -z "$(ls -A "$STATE/runs" 2>/dev/null)" ]
+    [ ! -e "$WS/started" ]
+}
+
+@test "a_program_that_the_agents_user_cannot_get_to_is_named" {
+    need_root
+    agent <<<'echo started >started'
+    nested_flow
+    chmod 0700 "$T"
+    run "$HELPERS/nonamespaces" "$ORCH" run --workspace "$WS" --state "$STATE" "$FLOW/workflow.json" 3>&-
+    echo "$output"
+    [ "$status" -eq 3 ]
+    [[ "$output" == *64321*agent.sh* ]]
+}
