@@ -19,6 +19,7 @@
 
 #include "common/io.h"
 #include "sandbox/kernel.h"
+#include "sandbox/layer.h"
 
 #define HUNT_MS 20000 /* with hundreds of them on a busy machine; to be empty is what counts */
 
@@ -199,6 +200,19 @@ int orch_nested_start(struct orch_start *s, pid_t *ret_pid, int *ret_pidfd, stru
 int orch_nested_after(void)
 {
     return orch_hunt(HUNT_MS, false);
+}
+
+bool orch_nested_over(const struct orch_plan *plan)
+{
+    uint64_t bytes[2] = {0, 0}, entries[2] = {0, 0};
+    int r = orch_layer_usage(plan->home, &bytes[0], &entries[0]);
+
+    if (r == 0)
+        r = orch_layer_usage(plan->tmp, &bytes[1], &entries[1]);
+    if (r < 0)
+        return !orch_errno_is_host(-r);
+    return bytes[0] + bytes[1] > plan->profile->tmp_size ||
+           entries[0] + entries[1] > plan->profile->tmp_files;
 }
 
 /* ---- in the agent's process ---- */

@@ -22,6 +22,10 @@ int orch_nested_start(struct orch_start *s, pid_t *ret_pid, int *ret_pidfd, stru
  * is dead. */
 int orch_nested_after(void);
 
+/* More in home and tmp than the profile's `tmp` gives, or a directory shut to us, which could hide any
+ * amount. */
+bool orch_nested_over(const struct orch_plan *plan);
+
 /* In the agent's process: root's groups, user and capabilities go, no_new_privs comes. */
 int orch_nested_privileges(const struct orch_plan *plan, struct orch_fail *f);
 /* Processes and threads that user has now: without a namespace RLIMIT_NPROC counts them too. */

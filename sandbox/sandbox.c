@@ -34,6 +34,7 @@ struct running {
     pid_t init;
     int pidfd, sock, out_fd[2]; /* out_fd: our ends of stdout and stderr */
     uint64_t began, last_tick, output_left;
+    uint64_t measure_at; /* tier nested: home and tmp, which are no file systems of their own there */
     bool ready, ended, started;
 };
 
@@ -233,6 +234,12 @@ static void tick(struct running *r)
     uint64_t now = orch_now_ms();
 
     r->last_tick = now;
+    if (r->args->plan->nested && r->started && now >= r->measure_at) {
+        if (orch_nested_over(r->args->plan))
+            end_with_limit(r, "tmp");
+        /* A tenth of our time at most, however many files there are. */
+        r->measure_at = orch_now_ms() + 1000 + 10 * (orch_now_ms() - now);
+    }
     if (r->args->wall_ms && now - r->began >= r->args->wall_ms)
         end_with_limit(r, "wall");
     if (r->hooks->on_tick)

@@ -165,6 +165,22 @@ END
     [[ "$output" == *"'workspace'"* ]]
 }
 
+@test "tmp_and_home_are_measured_where_they_are_no_file_systems" {
+    profile '.tmp = {"size":"2MiB","files":100}'
+    for where in TMPDIR HOME; do
+        # shellcheck disable=SC2016 # inside
+        try docker-like -- sh -c 'head -c 5000000 /dev/zero >"$'"$where"'/big"; sleep 30'
+        [ "$status" -eq 125 ]
+        [[ "$output" == *"'tmp'"* ]]
+    done
+    # shellcheck disable=SC2016
+    try docker-like -- sh -c 'for i in $(seq 200); do : >"$TMPDIR/$i"; done; sleep 30'
+    [[ "$output" == *"'tmp'"* ]]
+    # shellcheck disable=SC2016
+    try docker-like -- sh -c 'head -c 500000 /dev/zero >"$TMPDIR/some"; sleep 3'
+    [ "$status" -eq 0 ]
+}
+
 @test "what_a_kernel_lacks_is_on_record_and_weakens_nothing" {
     exec 7<"$T/profile.json"
     for host in lacking:wait_killable lacking:close_range; do
