@@ -227,7 +227,7 @@ static bool may_execute(const struct orch_plan *p, const char *path, const struc
     case ORCH_PLACE_SCRATCH:
         return can_exec(access);
     case ORCH_PLACE_ORCH:
-        return orch_path_beneath(path, p->dir) && strncmp(path + strlen(p->dir), "/bin/", 5) == 0;
+        return strncmp(path + strlen(place->path), "/bin/", 5) == 0;
     case ORCH_PLACE_HOME:
     case ORCH_PLACE_TMP:
         return can_exec(access);
@@ -240,11 +240,10 @@ static bool may_execute(const struct orch_plan *p, const char *path, const struc
 }
 
 /* Sockets that the agent itself made, and our control socket; never a socket of the host. */
-static bool may_connect(const struct orch_plan *p, const char *path, const struct orch_place *place,
-                        enum orch_access access)
+static bool may_connect(const char *path, const struct orch_place *place, enum orch_access access)
 {
     if (place->kind == ORCH_PLACE_ORCH)
-        return strcmp(path + strlen(p->dir), "/control") == 0;
+        return strcmp(path + strlen(place->path), "/control") == 0;
     return place->kind != ORCH_PLACE_HOST && place->kind != ORCH_PLACE_PROC && can_write(access);
 }
 
@@ -265,7 +264,7 @@ static bool permits(const struct orch_plan *p, const char *path, const struct or
     case ORCH_REQ_EXEC:
         return may_execute(p, path, place, access);
     case ORCH_REQ_CONNECT:
-        return may_connect(p, path, place, access);
+        return may_connect(path, place, access);
     }
     return false;
 }
@@ -277,9 +276,10 @@ static bool changes(enum orch_request what)
 
 static bool is_pinned(const struct orch_plan *p, const char *path)
 {
-    bool own = orch_path_beneath(path, p->tmp) || orch_path_beneath(path, p->home);
+    const char *tmp = p->tmp ? p->tmp : ORCH_TMP_PATH, *home = p->home ? p->home : ORCH_HOME_PATH;
+    bool own = orch_path_beneath(path, tmp) || orch_path_beneath(path, home);
 
-    return own && strcmp(path, p->tmp) != 0 && strcmp(path, p->home) != 0 &&
+    return own && strcmp(path, tmp) != 0 && strcmp(path, home) != 0 &&
            !orch_path_beneath(path, p->workspace) && orch_plan_is_scaffold(p, path);
 }
 
