@@ -139,12 +139,33 @@ static void add_descendant(struct pack *p, pid_t pid, const struct prey *parent)
     p->v[p->n++] = (struct prey){pid, fd};
 }
 
+/* Children that a process had before it became a supervisor: whoever executes one may leave it some. They
+ * stay unreaped, so their numbers stay theirs. */
+static pid_t *spared;
+static size_t n_spared;
+
+void orch_hunt_spare(void)
+{
+    free(spared);
+    spared = NULL;
+    n_spared = 0;
+    list_children(getpid(), &spared, &n_spared);
+}
+
+static bool is_spared(pid_t pid)
+{
+    for (size_t i = 0; i < n_spared; i++)
+        if (spared[i] == pid)
+            return true;
+    return false;
+}
+
 /* The supervisor has children of other kinds, all in its own session. */
 static bool is_prey(pid_t pid)
 {
     pid_t sid = getsid(pid);
 
-    return sid >= 0 && sid != getsid(0);
+    return sid >= 0 && sid != getsid(0) && !is_spared(pid);
 }
 
 static void add_children(struct pack *p, bool all)

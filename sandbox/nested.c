@@ -182,6 +182,7 @@ int orch_nested_start(struct orch_start *s, pid_t *ret_pid, int *ret_pidfd, stru
     if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
         return orch_err_exit(err, 3, errno, "orphans cannot be taken in (PR_SET_CHILD_SUBREAPER): %s",
                              strerror(errno));
+    orch_hunt_spare();
     pid = fork();
     if (pid == 0)
         init_main(s, self);
@@ -199,7 +200,7 @@ int orch_nested_start(struct orch_start *s, pid_t *ret_pid, int *ret_pidfd, stru
 
 int orch_nested_after(void)
 {
-    return orch_hunt(HUNT_MS, false);
+    return orch_hunt(HUNT_MS, false) < 0 ? -EIO : 0; /* the host's trouble: nothing is judged */
 }
 
 bool orch_nested_over(const struct orch_plan *plan)

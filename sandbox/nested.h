@@ -18,7 +18,7 @@
 int orch_nested_cell(const struct orch_sandbox_args *a, struct orch_err *err);
 /* Starts init, a child that is no leader of namespaces. 0 and its descriptor, or -errno + err. */
 int orch_nested_start(struct orch_start *s, pid_t *ret_pid, int *ret_pidfd, struct orch_err *err);
-/* Init is dead: whatever it left (somebody killed it) is ours now, and is killed. -ETIMEDOUT: not all of it
+/* Init is dead: whatever it left (somebody killed it) is ours now, and is killed. -EIO: not all of it
  * is dead. */
 int orch_nested_after(void);
 
@@ -34,6 +34,8 @@ uint64_t orch_nested_tasks(uid_t uid);
 /* hunt.c: kills every descendant of the calling process (all: false: whose child of ours is in another
  * session), and waits until none is left. 0, or -ETIMEDOUT after so many milliseconds. */
 int orch_hunt(uint64_t ms, bool all);
+/* With all: false, the children that there are now are no prey. */
+void orch_hunt_spare(void);
 
 /* stead.c: what the supervisor does in the caller's place. */
 struct orch_stead {

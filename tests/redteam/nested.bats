@@ -225,3 +225,16 @@ grown() {
     wait "$supervisor" || :
     wait_until nothing_left
 }
+
+@test "children_that_came_with_the_process_are_no_prey" {
+    # shellcheck disable=SC2016 # the shell's
+    sh -c 'setsid sleep 120 & echo $! >"$1"; shift; exec "$@"' sh "$T/pid" timeout -k 5 60 true
+    # The program that is executed keeps the shell's child.
+    # shellcheck disable=SC2016
+    sh -c 'setsid sleep 120 & echo $! >"$1"; shift; exec "$@"' sh "$T/own" "$HELPERS/nonamespaces" "$ORCH" exec --workspace "$WS" \
+        --state "$STATE" --profile "$T/profile.json" -- sh -c "./swarm $RUN - daemons 20" >"$T/out" 2>&1 3>&- </dev/null
+    grep -q ready "$T/out"
+    nothing_left
+    kill "$(cat "$T/own")" # is there still
+    kill "$(cat "$T/pid")"
+}
