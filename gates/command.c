@@ -17,6 +17,7 @@
 #include "common/escape.h"
 #include "common/glob.h"
 #include "common/io.h"
+#include "sandbox/cell.h"
 
 #define DEFAULT_WALL_MS (UINT64_C(10) * 60 * 1000) /* every evaluation has an end */
 #define EXIT_REFUSED 126
@@ -63,12 +64,12 @@ static enum orch_next relay_tick(void *ctx)
 /* As root, layers belong to the agent's user, as the attempt's own do (design 8); otherwise to us anyway. */
 static uid_t layer_uid(const struct orch_gate_ctx *c)
 {
-    return geteuid() == 0 ? c->uid : (uid_t)-1;
+    return orch_is_root() ? c->uid : (uid_t)-1;
 }
 
 static gid_t layer_gid(const struct orch_gate_ctx *c)
 {
-    return geteuid() == 0 ? c->gid : (gid_t)-1;
+    return orch_is_root() ? c->gid : (gid_t)-1;
 }
 
 /* -EEXIST is passed on silently; the messages name no host path, because the agent gets to read reasons. */
@@ -143,7 +144,9 @@ static int make_stack(const struct orch_gate *g, const struct orch_gate_ctx *c, 
     for (size_t i = 0; i < c->layers->n; i++)
         orch_strv_add(&s->layers, c->layers->v[i]);
     k = orch_view_open(&s->layers, c->workspace, &s->view, err);
-    k = k < 0 ? k : make_sub(c, s->dir, "scaffold", &s->scaffold, err);
+    if (k < 0 || c->nested) /* where nothing is mounted, nothing is hidden either */
+        return k;
+    k = make_sub(c, s->dir, "scaffold", &s->scaffold, err);
     if (k < 0)
         return k;
     return orch_layer_scaffold(&s->view, plan, s->scaffold, layer_uid(c), layer_gid(c), &s->scaffold_used,
@@ -218,33 +221,48 @@ static void judge(const struct orch_gate *g, const struct orch_outcome *o, struc
     }
 }
 
-static void run_planned(const struct orch_gate *g, const struct orch_gate_ctx *c,
-                        const struct orch_plan *plan, struct orch_gate_result *r)
+static void run_args(const struct orch_gate *g, const struct orch_gate_ctx *c,
+                     const struct orch_sandbox_args *args, struct orch_gate_result *r)
 {
-    ORCH_AUTO(stack_fini) struct stack s = {0};
     struct relay relay = {.g = g, .c = c};
     struct orch_sandbox_hooks hooks = {.ctx = &relay,
                                        .on_denial = relay_denial,
                                        .on_output = relay_output,
                                        .on_tick = relay_tick,
                                        .wake_fd = c->wake_fd};
-    struct orch_sandbox_args args = {.plan = plan, .stdin_fd = -1, .wall_ms = wall_limit(g, c)};
     struct orch_outcome outcome = {0};
     struct orch_err err = {0};
-    int k = make_stack(g, c, plan, &s, &err);
+    int k = orch_sandbox_run(args, &hooks, &outcome, &err);
 
-    if (k == 0) {
-        args.workspace = (struct orch_overlay){.layers = &s.layers,
-                                               .bottom = c->workspace,
-                                               .scaffold = s.scaffold_used ? s.scaffold : NULL,
-                                               .layer_dir = s.dir};
-        k = orch_sandbox_run(&args, &hooks, &outcome, &err);
-    }
     orch_gate_note_errno(r, -k);
     if (k < 0)
         orch_gate_say(r, ORCH_GATE_ERROR, "%s", *err.msg ? err.msg : strerror(-k));
     else
         judge(g, &outcome, r);
+}
+
+static void say_unmade(const struct orch_err *err, int k, struct orch_gate_result *r)
+{
+    orch_gate_note_errno(r, -k);
+    orch_gate_say(r, ORCH_GATE_ERROR, "%s", *err->msg ? err->msg : strerror(-k));
+}
+
+static void run_planned(const struct orch_gate *g, const struct orch_gate_ctx *c,
+                        const struct orch_plan *plan, struct orch_gate_result *r)
+{
+    ORCH_AUTO(stack_fini) struct stack s = {0};
+    struct orch_sandbox_args args = {.plan = plan, .stdin_fd = -1, .wall_ms = wall_limit(g, c)};
+    struct orch_err err = {0};
+    int k = make_stack(g, c, plan, &s, &err);
+
+    args.workspace = (struct orch_overlay){.layers = &s.layers,
+                                           .bottom = c->workspace,
+                                           .scaffold = s.scaffold_used ? s.scaffold : NULL,
+                                           .layer_dir = s.dir};
+    if (k < 0)
+        say_unmade(&err, k, r);
+    else
+        run_args(g, c, &args, r);
 }
 
 static void say_diags(const struct orch_diags *d, struct orch_gate_result *r)
@@ -253,6 +271,35 @@ static void say_diags(const struct orch_diags *d, struct orch_gate_result *r)
 
     orch_gate_note_errno(r, d->host_errno);
     orch_gate_say(r, ORCH_GATE_ERROR, "%s", msg);
+}
+
+/* Tier nested: on a copy of the sealed view, which is thrown away as the layer is. */
+static void run_in_cell(const struct orch_gate *g, const struct orch_gate_ctx *c, struct orch_plan_args *a,
+                        struct orch_gate_result *r)
+{
+    ORCH_AUTO(stack_fini) struct stack s = {0};
+    ORCH_AUTO(orch_cell_fini) struct orch_cell cell = {0};
+    ORCH_AUTO(orch_plan_freep) struct orch_plan *plan = NULL;
+    struct orch_diags diags = {0};
+    struct orch_err err = {0};
+    int k = make_stack(g, c, NULL, &s, &err);
+
+    if (k == 0)
+        k = orch_cell_enter(s.dir, &s.view, &cell, &err);
+    if (k < 0) {
+        say_unmade(&err, k, r);
+        return;
+    }
+    a->workspace = cell.copy;
+    a->cell = cell.dir;
+    if (orch_plan_compile(a, &plan, &diags) < 0 || !plan) {
+        say_diags(&diags, r);
+    } else {
+        const struct orch_sandbox_args args = {.plan = plan, .stdin_fd = -1, .wall_ms = wall_limit(g, c)};
+
+        run_args(g, c, &args, r);
+    }
+    orch_diags_fini(&diags);
 }
 
 static void compile_and_run(const struct orch_gate *g, const struct orch_gate_ctx *c,
@@ -275,7 +322,9 @@ static void compile_and_run(const struct orch_gate *g, const struct orch_gate_ct
                                   .gid = c->gid};
     struct orch_diags diags = {0};
 
-    if (orch_plan_compile(&args, &plan, &diags) < 0 || !plan)
+    if (c->nested)
+        run_in_cell(g, c, &args, r);
+    else if (orch_plan_compile(&args, &plan, &diags) < 0 || !plan)
         say_diags(&diags, r);
     else
         run_planned(g, c, plan, r);

@@ -40,6 +40,7 @@ struct orch_gate_ctx {
                                 removes it */
     const char *workflow_dir;            /* command[0] with a slash is relative to it */
     struct orch_closure_cache *closures; /* for the plans of gate commands; may be NULL */
+    bool nested;                         /* tier nested: the view is a copy */
     uid_t uid;
     gid_t gid;
     const struct orch_filter_cache *filters; /* as in struct orch_plan_args */

@@ -166,6 +166,19 @@ static bool is_link(const struct orch_plan *p, const char *path)
     return orch_strv_has(&p->links, path);
 }
 
+/* Tier nested: what a view has of its own and a host does not show. Programs look there as a matter of
+ * course. */
+static bool is_missed(const struct orch_plan *p, const char *path)
+{
+    static const char *const names[] = {"/etc/passwd", "/etc/group", "/etc/hosts", "/etc/resolv.conf",
+                                        "/etc/nsswitch.conf"};
+    bool found = p->nested && orch_path_beneath(path, "/proc");
+
+    for (size_t i = 0; p->nested && i < ORCH_NELEM(names) && !found; i++)
+        found = strcmp(path, names[i]) == 0;
+    return found;
+}
+
 /* Not covered by any rule: only tools, links and the directories that lead to something visible are there. */
 static void decide_uncovered(const struct orch_plan *p, const char *path, enum orch_request what,
                              struct orch_decision *ret)
@@ -180,8 +193,15 @@ static void decide_uncovered(const struct orch_plan *p, const char *path, enum o
         ret->verdict = what == ORCH_REQ_LOOK || what == ORCH_REQ_READ || runs ? ORCH_PERMIT : ORCH_DENY;
         return;
     }
-    if (orch_plan_is_scaffold(p, path)) {
-        ret->verdict = what == ORCH_REQ_LOOK || what == ORCH_REQ_READ ? ORCH_PERMIT : ORCH_DENY;
+    if (is_missed(p, path)) {
+        ret->rule = "sandbox#/nested";
+        ret->quiet = true;
+        ret->verdict = ORCH_HIDE;
+        return;
+    }
+    if (orch_plan_is_scaffold(p, path)) { /* nested: the host's own directory, which is not to be listed */
+        ret->verdict =
+            what == ORCH_REQ_LOOK || (what == ORCH_REQ_READ && !p->nested) ? ORCH_PERMIT : ORCH_DENY;
         return;
     }
     if (what == ORCH_REQ_CREATE && orch_plan_is_scaffold(p, parent)) {
@@ -207,7 +227,7 @@ static bool may_execute(const struct orch_plan *p, const char *path, const struc
     case ORCH_PLACE_SCRATCH:
         return can_exec(access);
     case ORCH_PLACE_ORCH:
-        return orch_path_beneath(path, ORCH_DIR_PATH "/bin");
+        return strncmp(path + strlen(place->path), "/bin/", 5) == 0;
     case ORCH_PLACE_HOME:
     case ORCH_PLACE_TMP:
         return can_exec(access);
@@ -223,7 +243,7 @@ static bool may_execute(const struct orch_plan *p, const char *path, const struc
 static bool may_connect(const char *path, const struct orch_place *place, enum orch_access access)
 {
     if (place->kind == ORCH_PLACE_ORCH)
-        return strcmp(path, ORCH_DIR_PATH "/control") == 0;
+        return strcmp(path + strlen(place->path), "/control") == 0;
     return place->kind != ORCH_PLACE_HOST && place->kind != ORCH_PLACE_PROC && can_write(access);
 }
 
@@ -257,9 +277,10 @@ static bool changes(enum orch_request what)
 
 static bool is_pinned(const struct orch_plan *p, const char *path)
 {
-    bool own = orch_path_beneath(path, ORCH_TMP_PATH) || orch_path_beneath(path, ORCH_HOME_PATH);
+    const char *tmp = p->tmp ? p->tmp : ORCH_TMP_PATH, *home = p->home ? p->home : ORCH_HOME_PATH;
+    bool own = orch_path_beneath(path, tmp) || orch_path_beneath(path, home);
 
-    return own && strcmp(path, ORCH_TMP_PATH) != 0 && strcmp(path, ORCH_HOME_PATH) != 0 &&
+    return own && strcmp(path, tmp) != 0 && strcmp(path, home) != 0 &&
            !orch_path_beneath(path, p->workspace) && orch_plan_is_scaffold(p, path);
 }
 

@@ -9,6 +9,7 @@
 #include "common/hash.h"
 #include "common/io.h"
 #include "policy/filter_cache.h"
+#include "policy/nested.h"
 #include "policy/plan_int.h"
 
 static int compare_places(const void *a, const void *b)
@@ -83,13 +84,28 @@ static int plan_add_filter(struct orch_plan *p, const struct orch_plan_args *a, 
     return r;
 }
 
+static void name_own_places(struct orch_plan *p, const struct orch_plan_args *a)
+{
+    p->nested = a->cell != NULL;
+    p->home = p->nested ? orch_xasprintf("%s/home", a->cell) : orch_xstrdup(ORCH_HOME_PATH);
+    p->tmp = p->nested ? orch_xasprintf("%s/tmp", a->cell) : orch_xstrdup(ORCH_TMP_PATH);
+    p->dir = p->nested ? orch_xasprintf("%s/orch", a->cell) : orch_xstrdup(ORCH_DIR_PATH);
+}
+
 int orch_plan_compile(const struct orch_plan_args *a, struct orch_plan **ret, struct orch_diags *d)
 {
     ORCH_AUTO(orch_plan_freep) struct orch_plan *p = orch_xcalloc(1, sizeof(*p));
     int r, first = 0;
 
     p->profile = a->profile;
+    if (a->cell) {
+        r = orch_nested_profile(a->profile, &p->narrowed, d);
+        if (r < 0)
+            return r;
+        p->profile = p->narrowed;
+    }
     p->workspace = orch_path_normalize("/", a->workspace);
+    name_own_places(p, a);
     p->uid = a->uid;
     p->gid = a->gid;
     p->exec_view = a->exec_view;
@@ -125,6 +141,9 @@ void orch_plan_free(struct orch_plan *p)
     free(p->places);
     free(p->anywhere);
     free(p->workspace);
+    free(p->home);
+    free(p->tmp);
+    free(p->dir);
     free(p->program);
     orch_closure_fini(&p->closure);
     orch_filter_fini(&p->filter);
@@ -132,6 +151,7 @@ void orch_plan_free(struct orch_plan *p)
     orch_strv_fini(&p->argv);
     orch_strv_fini(&p->env);
     orch_strv_fini(&p->secrets);
+    orch_profile_free(p->narrowed);
     free(p);
 }
 

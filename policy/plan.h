@@ -72,11 +72,16 @@ struct orch_plan_args {
     bool agent;                              /* an agent's (has /orch and ORCH_*), not a gate's */
     uid_t uid;                               /* the agent's user and group, inside and for the kernel */
     gid_t gid;
+    const char *cell; /* tier nested: the directory that home, tmp and orch lie in, where nothing can be
+                         mounted; NULL = tier full */
 };
 
 struct orch_plan {
     const struct orch_profile *profile;
+    struct orch_profile *narrowed; /* tier nested: the profile is this one, made of the caller's */
+    bool nested;
     char *workspace;
+    char *home, *tmp, *dir;    /* where the agent finds its home, its /tmp and /orch */
     struct orch_place *places; /* sorted by path; unique */
     size_t n_places;
     struct orch_anywhere *anywhere;

@@ -10,15 +10,16 @@
 #include "policy/plan_int.h"
 
 /* Expands the four variables of a command; any other ${...} is left as it is (design 5.1). */
-static char *expand_argument(const char *s, const struct orch_plan_args *a)
+static char *expand_argument(const struct orch_plan *p, const char *s, const struct orch_plan_args *a)
 {
+    ORCH_AUTO_FREE char *prompt = orch_xasprintf("%s/prompt.md", p->dir);
     const struct {
         const char *name, *value;
     } vars[] = {
-        {"${ORCH_PROMPT}", ORCH_DIR_PATH "/prompt.md"},
+        {"${ORCH_PROMPT}", prompt},
         {"${ORCH_PROMPT_TEXT}", a->prompt_text ? a->prompt_text : ""},
         {"${workspace}", a->workspace},
-        {"${home}", ORCH_HOME_PATH},
+        {"${home}", p->home},
     };
     ORCH_AUTO_BUF struct orch_buf b = {0};
 
@@ -60,7 +61,7 @@ static void env_path(struct orch_plan *p, const struct orch_plan_args *a)
     ORCH_AUTO_BUF struct orch_buf b = {0};
 
     if (a->agent)
-        orch_buf_str(&b, ORCH_DIR_PATH "/bin");
+        orch_buf_printf(&b, "%s/bin", p->dir);
     for (size_t i = 0; i < p->closure.path_dirs.n; i++) {
         if (b.len)
             orch_buf_char(&b, ':');
@@ -71,15 +72,16 @@ static void env_path(struct orch_plan *p, const struct orch_plan_args *a)
 
 static void env_own(struct orch_plan *p, const struct orch_plan_args *a)
 {
+    ORCH_AUTO_FREE char *prompt = orch_xasprintf("%s/prompt.md", p->dir);
     char attempt[16];
 
     if (!a->agent)
         return;
     (void)snprintf(attempt, sizeof(attempt), "%u", a->attempt);
-    env_set(p, "ORCH_DIR", ORCH_DIR_PATH);
+    env_set(p, "ORCH_DIR", p->dir);
     env_set(p, "ORCH_PHASE", a->phase);
     env_set(p, "ORCH_ATTEMPT", attempt);
-    env_set(p, "ORCH_PROMPT", ORCH_DIR_PATH "/prompt.md");
+    env_set(p, "ORCH_PROMPT", prompt);
     env_set(p, "ORCH_WORKSPACE", a->workspace);
     env_set(p, "ORCHESTRATOR_MODE", "llm");
     if (a->run_id)
@@ -90,7 +92,7 @@ static void env_pairs(struct orch_plan *p, const struct orch_plan_args *a, const
                       size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        ORCH_AUTO_FREE char *value = expand_argument(v[i].value, a);
+        ORCH_AUTO_FREE char *value = expand_argument(p, v[i].value, a);
 
         env_set(p, v[i].name, value);
     }
@@ -100,8 +102,8 @@ static void env_pairs(struct orch_plan *p, const struct orch_plan_args *a, const
 static void add_environment(struct orch_plan *p, const struct orch_plan_args *a)
 {
     env_path(p, a);
-    env_set(p, "HOME", ORCH_HOME_PATH);
-    env_set(p, "TMPDIR", ORCH_TMP_PATH);
+    env_set(p, "HOME", p->home);
+    env_set(p, "TMPDIR", p->tmp);
     env_set(p, "USER", "agent");
     env_set(p, "LOGNAME", "agent");
     if (a->tty)
@@ -155,7 +157,7 @@ int plan_add_command(struct orch_plan *p, const struct orch_plan_args *a, struct
     int r;
 
     for (size_t i = 0; i < a->command->n; i++)
-        orch_strv_add_take(&p->argv, expand_argument(a->command->v[i], a));
+        orch_strv_add_take(&p->argv, expand_argument(p, a->command->v[i], a));
     command = p->argv.n ? orch_xstrdup(p->argv.v[0]) : NULL;
     if (!command || !*command) {
         orch_diags_add(d, p->profile->file, 0, 0, NULL, "the command is empty");

@@ -11,7 +11,7 @@ int plan_places_finish(struct orch_plan *p, struct orch_diags *d);
 /* Turns the profile's filesystem rules and the sandbox's own places into plan->places, links and anywhere. */
 int plan_add_rules(struct orch_plan *p, const struct orch_plan_args *a, struct orch_diags *d);
 /* Expands ${workspace} ${home} ${tmp} ${phase} in a rule path; normal form; caller frees. */
-char *plan_expand_path(const char *path, const struct orch_plan_args *a);
+char *plan_expand_path(const struct orch_plan *p, const char *path, const struct orch_plan_args *a);
 /* Shows the git directory of a linked work tree read-only. After plan_places_finish; sorts again. */
 void plan_add_linked_git(struct orch_plan *p);
 /* Fills argv, program, closure, env and secrets. */

@@ -25,14 +25,15 @@ static void rule_error(struct orch_diags *d, const struct orch_fs_rule *rule, co
     va_end(ap);
 }
 
-static const char *variable_value(const char *name, size_t n, const struct orch_plan_args *a)
+static const char *variable_value(const struct orch_plan *p, const char *name, size_t n,
+                                  const struct orch_plan_args *a)
 {
     const struct {
         const char *name, *value;
     } vars[] = {
         {"workspace", a->workspace},
-        {"home", ORCH_HOME_PATH},
-        {"tmp", ORCH_TMP_PATH},
+        {"home", p->home},
+        {"tmp", p->tmp},
         {"phase", a->phase},
     };
 
@@ -42,14 +43,14 @@ static const char *variable_value(const char *name, size_t n, const struct orch_
     return NULL;
 }
 
-char *plan_expand_path(const char *path, const struct orch_plan_args *a)
+char *plan_expand_path(const struct orch_plan *p, const char *path, const struct orch_plan_args *a)
 {
     ORCH_AUTO_BUF struct orch_buf b = {0};
     ORCH_AUTO_FREE char *raw = NULL;
 
     while (*path) {
         const char *end = path[0] == '$' && path[1] == '{' ? strchr(path, '}') : NULL;
-        const char *value = end ? variable_value(path + 2, (size_t)(end - path) - 2, a) : NULL;
+        const char *value = end ? variable_value(p, path + 2, (size_t)(end - path) - 2, a) : NULL;
 
         if (value) {
             orch_buf_str(&b, value);
@@ -242,7 +243,7 @@ static int add_rule(struct orch_plan *p, const struct orch_plan_args *a, const s
         add_anywhere(p, rule);
         return 0;
     }
-    path = plan_expand_path(rule->path, a);
+    path = plan_expand_path(p, rule->path, a);
     if (strcmp(path, "/") == 0) {
         rule_error(d, rule, "the root directory cannot be shown as a whole; name what is needed");
         return -EINVAL;
@@ -264,28 +265,38 @@ static int add_rule(struct orch_plan *p, const struct orch_plan_args *a, const s
     return add_host_rule(p, rule, path, d);
 }
 
+enum { AGENT_ONLY = 1, FULL = 2, NESTED = 4 };
+
+/* Tier nested has the host's /proc, /dev and /etc before it: of the first nothing, of the second the harmless
+ * devices, of the third what rules show. */
 static void add_own_places(struct orch_plan *p, const struct orch_plan_args *a)
 {
-    static const struct {
+    const struct {
         enum orch_place_kind kind;
         const char *path, *rule;
         enum orch_access access;
-        bool directory, agent_only;
+        bool directory;
+        unsigned where;
     } own[] = {
-        {ORCH_PLACE_HOME, ORCH_HOME_PATH, "sandbox#/home", ORCH_ACCESS_RW, true, false},
-        {ORCH_PLACE_TMP, ORCH_TMP_PATH, "sandbox#/tmp", ORCH_ACCESS_RW, true, false},
-        {ORCH_PLACE_PROC, "/proc", "sandbox#/proc", ORCH_ACCESS_RO, true, false},
-        {ORCH_PLACE_DEV, "/dev", "sandbox#/dev", ORCH_ACCESS_RW, true, false},
-        {ORCH_PLACE_ORCH, ORCH_DIR_PATH, "sandbox#/orch", ORCH_ACCESS_RO, true, true},
-        {ORCH_PLACE_ETC, "/etc/passwd", "sandbox#/etc", ORCH_ACCESS_RO, false, false},
-        {ORCH_PLACE_ETC, "/etc/group", "sandbox#/etc", ORCH_ACCESS_RO, false, false},
-        {ORCH_PLACE_ETC, "/etc/hosts", "sandbox#/etc", ORCH_ACCESS_RO, false, false},
-        {ORCH_PLACE_ETC, "/etc/resolv.conf", "sandbox#/etc", ORCH_ACCESS_RO, false, false},
-        {ORCH_PLACE_ETC, "/etc/nsswitch.conf", "sandbox#/etc", ORCH_ACCESS_RO, false, false},
+        {ORCH_PLACE_HOME, p->home, "sandbox#/home", ORCH_ACCESS_RW, true, FULL | NESTED},
+        {ORCH_PLACE_TMP, p->tmp, "sandbox#/tmp", ORCH_ACCESS_RW, true, FULL | NESTED},
+        {ORCH_PLACE_PROC, "/proc", "sandbox#/proc", ORCH_ACCESS_RO, true, FULL},
+        {ORCH_PLACE_DEV, "/dev", "sandbox#/dev", ORCH_ACCESS_RW, true, FULL},
+        {ORCH_PLACE_DEV, "/dev/full", "sandbox#/dev", ORCH_ACCESS_RW, false, NESTED},
+        {ORCH_PLACE_DEV, "/dev/null", "sandbox#/dev", ORCH_ACCESS_RW, false, NESTED},
+        {ORCH_PLACE_DEV, "/dev/random", "sandbox#/dev", ORCH_ACCESS_RO, false, NESTED},
+        {ORCH_PLACE_DEV, "/dev/urandom", "sandbox#/dev", ORCH_ACCESS_RO, false, NESTED},
+        {ORCH_PLACE_DEV, "/dev/zero", "sandbox#/dev", ORCH_ACCESS_RW, false, NESTED},
+        {ORCH_PLACE_ORCH, p->dir, "sandbox#/orch", ORCH_ACCESS_RO, true, FULL | NESTED | AGENT_ONLY},
+        {ORCH_PLACE_ETC, "/etc/passwd", "sandbox#/etc", ORCH_ACCESS_RO, false, FULL},
+        {ORCH_PLACE_ETC, "/etc/group", "sandbox#/etc", ORCH_ACCESS_RO, false, FULL},
+        {ORCH_PLACE_ETC, "/etc/hosts", "sandbox#/etc", ORCH_ACCESS_RO, false, FULL},
+        {ORCH_PLACE_ETC, "/etc/resolv.conf", "sandbox#/etc", ORCH_ACCESS_RO, false, FULL},
+        {ORCH_PLACE_ETC, "/etc/nsswitch.conf", "sandbox#/etc", ORCH_ACCESS_RO, false, FULL},
     };
 
     for (size_t i = 0; i < ORCH_NELEM(own); i++) {
-        if (own[i].agent_only && !a->agent)
+        if (!(own[i].where & (p->nested ? NESTED : FULL)) || (own[i].where & AGENT_ONLY && !a->agent))
             continue;
         plan_place_add(p, (struct orch_place){.kind = own[i].kind,
                                               .path = orch_xstrdup(own[i].path),

@@ -12,6 +12,7 @@
 #include <sys/resource.h>
 
 #include "sandbox/kernel.h"
+#include "sandbox/nested.h"
 #include "sandbox/sandbox_int.h"
 
 static int set_limit(int resource, uint64_t value, uint64_t hard)
@@ -32,6 +33,7 @@ int orch_confine_limits(const struct orch_plan *plan, struct orch_fail *f)
 {
     const struct orch_limits *l = &plan->profile->limits;
     uint64_t cpu = (l->cpu_ms + 999) / 1000;
+    uint64_t pids = l->pids + (plan->nested ? orch_nested_tasks(plan->uid) : 0);
     const struct {
         int resource;
         uint64_t value, hard;
@@ -42,7 +44,7 @@ int orch_confine_limits(const struct orch_plan *plan, struct orch_fail *f)
         {RLIMIT_FSIZE, l->file_size, l->file_size, l->file_size > 0, "file_size"},
         {RLIMIT_NOFILE, l->open_files, l->open_files, l->open_files > 0, "open_files"},
         /* Of the whole tree a cgroup holds them (watch.h). DATA, not AS: JITs reserve huge address space. */
-        {RLIMIT_NPROC, l->pids, l->pids, l->pids > 0 && l->scope_process, "pids"},
+        {RLIMIT_NPROC, pids, pids, l->pids > 0 && l->scope_process, "pids"},
         {RLIMIT_DATA, l->memory, l->memory, l->memory > 0 && l->scope_process, "memory"},
         {RLIMIT_CPU, cpu, cpu + 1, cpu > 0, "cpu"},
         {RLIMIT_MSGQUEUE, 0, 0, true, "msgqueue"},

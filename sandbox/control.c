@@ -65,6 +65,18 @@ static void accept_one(struct orch_control *c)
     }
 }
 
+bool orch_control_adopt(struct orch_control *c, int fd, pid_t peer)
+{
+    for (size_t i = 0; i < ORCH_CONTROL_CONNS; i++) {
+        if (c->conn[i].fd >= 0)
+            continue;
+        c->conn[i].fd = fd;
+        c->conn[i].peer = peer;
+        return true;
+    }
+    return false;
+}
+
 static bool within_rate(struct orch_control *c)
 {
     uint64_t now = orch_now_ms();

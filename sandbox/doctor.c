@@ -10,6 +10,7 @@
 
 #include "common/escape.h"
 #include "common/io.h"
+#include "sandbox/cell.h"
 #include "sandbox/doctor_int.h"
 
 #define CHECK_MS 5000
@@ -56,7 +57,7 @@ static char *make_dir(const char *state, int *ret_errnum)
         *ret_errnum = errno;
         return NULL;
     }
-    if (geteuid() == 0 && chown(dir, orch_agent_uid(), orch_agent_gid()) < 0) {
+    if (orch_is_root() && chown(dir, orch_agent_uid(), orch_agent_gid()) < 0) {
         *ret_errnum = errno;
         (void)rmdir(dir);
         return NULL;
@@ -149,6 +150,21 @@ static enum orch_host_tier tier_of(const struct orch_doctor_report *r)
     return tier;
 }
 
+/* Below full, what counts is whether a sandbox of that tier runs. */
+static bool nested_works(const struct orch_try *t)
+{
+    ORCH_AUTO_FREE char *dir =
+        orch_xasprintf("%s/cell.XXXXXX", orch_is_root() || !t->dir ? ORCH_CELL_ROOT : t->dir);
+    struct orch_err err = {0};
+    int r;
+
+    if (!mkdtemp(dir))
+        return false;
+    r = orch_sandbox_probe_cell(dir, &err);
+    (void)orch_rm_rf(AT_FDCWD, dir);
+    return r == 0;
+}
+
 static bool asked_to_end(int wake_fd)
 {
     struct pollfd p = {.fd = wake_fd, .events = POLLIN};
@@ -165,6 +181,8 @@ static int check_all(struct orch_try *t, const struct orch_doctor_facts *f, stru
         check_one(t, f, &orch_doctor_checks[i], ret);
     }
     ret->tier = tier_of(ret);
+    if (ret->tier == ORCH_HOST_NESTED && !nested_works(t))
+        ret->tier = ORCH_HOST_NONE;
     return 0;
 }
 

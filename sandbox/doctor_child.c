@@ -179,7 +179,7 @@ static int let_go(struct orch_try *t, struct orch_ns_child *c)
 int orch_ns_begin(struct orch_try *t, uint64_t flags, orch_ns_fn fn, struct orch_ns_child *ret)
 {
     struct clone_args ca = {.flags = CLONE_NEWUSER | flags, .exit_signal = SIGCHLD};
-    const struct identity id = {orch_agent_uid(), orch_agent_gid(), geteuid() == 0};
+    const struct identity id = {orch_agent_uid(), orch_agent_gid(), orch_is_root()};
     int to[2], from[2];
 
     *ret = (struct orch_ns_child){.pid = -1, .to = -1, .from = -1};

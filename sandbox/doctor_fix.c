@@ -79,7 +79,7 @@ static bool agent_unmapped(void)
     ORCH_AUTO_BUF struct orch_buf b = {0};
     char *save = NULL;
 
-    if (geteuid() != 0 || orch_read_file(AT_FDCWD, "/proc/self/uid_map", TEXT_MAX, &b) < 0 || !b.data)
+    if (!orch_is_root() || orch_read_file(AT_FDCWD, "/proc/self/uid_map", TEXT_MAX, &b) < 0 || !b.data)
         return false;
     for (char *line = strtok_r(b.data, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
         char *end;
@@ -125,7 +125,7 @@ void orch_doctor_facts(const struct orch_doctor_args *a, struct orch_doctor_fact
     char *rest;
     unsigned long major;
 
-    *ret = (struct orch_doctor_facts){.root = geteuid() == 0, .inside = a->inside};
+    *ret = (struct orch_doctor_facts){.root = orch_is_root(), .inside = a->inside};
     (void)uname(&u);
     (void)snprintf(ret->release, sizeof(ret->release), "%s", u.release);
     major = strtoul(u.release, &rest, 10);

@@ -87,7 +87,7 @@ void orch_try_idmap(struct orch_try *t)
     struct trees x = {0};
     struct stat st;
 
-    if (geteuid() != 0) {
+    if (!orch_is_root()) {
         orch_try_unneeded(t, "an ordinary user is the agent's user");
         return;
     }
@@ -112,14 +112,14 @@ static int make_layer(const char *dir)
     for (size_t i = 0; i < ORCH_NELEM(dirs); i++) {
         ORCH_AUTO_FREE char *path = orch_xasprintf("%s/%s", dir, dirs[i]);
 
-        if (mkdir(path, 0755) < 0 || (geteuid() == 0 && chown(path, orch_agent_uid(), orch_agent_gid()) < 0))
+        if (mkdir(path, 0755) < 0 || (orch_is_root() && chown(path, orch_agent_uid(), orch_agent_gid()) < 0))
             return -errno;
     }
     for (size_t i = 0; i < ORCH_NELEM(files); i++) {
         ORCH_AUTO_FREE char *path = orch_xasprintf("%s/%s", dir, files[i]);
         ORCH_AUTO_FD int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
 
-        if (fd < 0 || (geteuid() == 0 && fchown(fd, orch_agent_uid(), orch_agent_gid()) < 0))
+        if (fd < 0 || (orch_is_root() && fchown(fd, orch_agent_uid(), orch_agent_gid()) < 0))
             return -errno;
         if (orch_write_all(fd, "x", 1) < 0)
             return -EIO;
@@ -218,7 +218,7 @@ void orch_try_whole(struct orch_try *t)
     ORCH_AUTO_FREE char *dir = orch_xasprintf("%s/whole", t->dir);
     struct orch_err err = {0};
 
-    if (mkdir(dir, 0755) < 0 || (geteuid() == 0 && chown(dir, orch_agent_uid(), orch_agent_gid()) < 0)) {
+    if (mkdir(dir, 0755) < 0 || (orch_is_root() && chown(dir, orch_agent_uid(), orch_agent_gid()) < 0)) {
         orch_try_missing(t, errno, "make a layer in the state directory");
         return;
     }

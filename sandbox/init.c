@@ -5,6 +5,7 @@
  * agent data. It keeps its capabilities: that, and the agent having none, is what makes it unreachable for
  * ptrace and signals.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/keyctl.h>
@@ -25,9 +26,10 @@
 
 #include "common/io.h"
 #include "sandbox/kernel.h"
+#include "sandbox/nested.h"
 #include "sandbox/sandbox_int.h"
 
-static _Noreturn void report_and_exit(int sock, const struct orch_fail *f)
+_Noreturn void orch_init_report(int sock, const struct orch_fail *f)
 {
     struct orch_msg m = {.kind = ORCH_MSG_FAILED, .step = f->step, .errnum = f->errnum};
 
@@ -99,6 +101,30 @@ static int compare_ints(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+/* A kernel without close_range must not mean that the operator's descriptors stay open (T-FD-01). */
+static void close_one_by_one(unsigned from, unsigned to)
+{
+    DIR *dir = opendir("/proc/self/fd");
+    unsigned max = 0;
+
+    for (struct dirent *e; dir && (e = readdir(dir));) {
+        unsigned fd = (unsigned)strtoul(e->d_name, NULL, 10);
+
+        max = fd > max ? fd : max;
+    }
+    if (!dir)
+        _exit(127);
+    (void)closedir(dir);
+    for (unsigned fd = from; fd <= to && fd <= max; fd++)
+        (void)close((int)fd);
+}
+
+static void close_between(unsigned from, unsigned to)
+{
+    if (syscall(SYS_close_range, from, to, 0) < 0)
+        close_one_by_one(from, to);
+}
+
 /* Closes every descriptor from 3 up that is not in keep[] (T-FD-01). */
 static void close_others(int *keep, size_t n)
 {
@@ -109,10 +135,10 @@ static void close_others(int *keep, size_t n)
         if (keep[i] < (int)from)
             continue;
         if ((unsigned)keep[i] > from)
-            (void)syscall(SYS_close_range, from, (unsigned)keep[i] - 1, 0);
+            close_between(from, (unsigned)keep[i] - 1);
         from = (unsigned)keep[i] + 1;
     }
-    (void)syscall(SYS_close_range, from, ~0U, 0);
+    close_between(from, ~0U);
 }
 
 static size_t add_trees(int *keep, size_t n, const struct orch_tree *t, size_t n_trees)
@@ -123,7 +149,7 @@ static size_t add_trees(int *keep, size_t n, const struct orch_tree *t, size_t n
     return n;
 }
 
-static void keep_only_ours(const struct orch_start *s)
+void orch_init_keep_only_ours(const struct orch_start *s)
 {
     size_t max = 8 + s->workspace.n_lowers + s->home.n_lowers + s->plan->n_places + s->plan->closure.n;
     ORCH_AUTO_FREE int *keep = orch_xcalloc(max, sizeof(*keep));
@@ -143,7 +169,7 @@ static void keep_only_ours(const struct orch_start *s)
 
 /* init itself has no terminal or log of ours: 0, 1 and 2 are /dev/null; the agent's are higher until its
  * fork. */
-static int own_stdio(struct orch_start *s, struct orch_fail *f)
+int orch_init_own_stdio(struct orch_start *s, struct orch_fail *f)
 {
     ORCH_AUTO_FD int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
@@ -246,24 +272,25 @@ static _Noreturn void agent_main(struct orch_start *s)
     r = agent_stdio(s);
     if (r < 0) {
         (void)orch_fail_set(&f, ORCH_STEP_FORK, -r, "stdio");
-        report_and_exit(s->sock, &f);
+        orch_init_report(s->sock, &f);
     }
-    if (orch_confine_limits(s->plan, &f) < 0 || orch_confine_privileges(&f) < 0 ||
+    if (orch_confine_limits(s->plan, &f) < 0 ||
+        (s->plan->nested ? orch_nested_privileges(s->plan, &f) : orch_confine_privileges(&f)) < 0 ||
         orch_confine_landlock(s->plan, s->args->n_files > 0, &f) < 0)
-        report_and_exit(s->sock, &f);
+        orch_init_report(s->sock, &f);
     listener = orch_confine_filter(&s->plan->filter, &missing, &f);
     if (listener < 0)
-        report_and_exit(s->sock, &f);
+        orch_init_report(s->sock, &f);
     m.value = missing;
     if (orch_msg_send(s->sock, &m, listener) < 0)
         _exit(127);
     (void)syscall(SYS_close_range, listener, listener, 0);
     (void)execve(s->plan->program, s->plan->argv.v, s->plan->env.v);
     (void)orch_fail_set(&f, ORCH_STEP_EXEC, errno, s->plan->program);
-    report_and_exit(s->sock, &f);
+    orch_init_report(s->sock, &f);
 }
 
-static pid_t start_agent(struct orch_start *s, struct orch_fail *f)
+pid_t orch_init_start_agent(struct orch_start *s, struct orch_fail *f)
 {
     pid_t pid = fork();
 
@@ -317,14 +344,14 @@ _Noreturn void orch_init_main(struct orch_start *s)
     pid_t agent;
 
     orch_reset_signals();
-    if (own_stdio(s, &f) < 0)
-        report_and_exit(s->sock, &f);
-    keep_only_ours(s);
+    if (orch_init_own_stdio(s, &f) < 0)
+        orch_init_report(s->sock, &f);
+    orch_init_keep_only_ours(s);
     if (wait_for_go(s->sock, &f) < 0 || forget_cgroup(&s->plan->profile->limits, &f) < 0 ||
         take_identity(s, &f) < 0 || orch_view_build(s, &f) < 0 || make_control(s, &control, &f) < 0 ||
         set_network(s->plan, &f) < 0 || enter_workspace(s->plan, &f) < 0 ||
         (s->args->tty && orch_tty_make(s, &f) < 0))
-        report_and_exit(s->sock, &f);
+        orch_init_report(s->sock, &f);
     if (orch_msg_send(s->sock, &ready, control) < 0)
         _exit(127);
     orch_close_fdp(&control);
@@ -332,9 +359,9 @@ _Noreturn void orch_init_main(struct orch_start *s)
     (void)sigaddset(&mask, SIGCHLD);
     (void)sigprocmask(SIG_SETMASK, &mask, NULL);
     sigchld = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
-    agent = start_agent(s, &f);
+    agent = orch_init_start_agent(s, &f);
     if (agent < 0 || sigchld < 0)
-        report_and_exit(s->sock, &f);
+        orch_init_report(s->sock, &f);
     for (int i = s->args->tty ? 1 : 0; i < 3; i++) /* one end of a terminal stays: see tty.c */
         orch_close_fdp(&s->stdio[i]);
     reaper_loop(s->sock, agent, sigchld);

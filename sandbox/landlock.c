@@ -11,7 +11,9 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 
+#include "common/io.h"
 #include "sandbox/kernel.h"
+#include "sandbox/nested.h"
 #include "sandbox/sandbox_int.h"
 
 #define LL_READ (ORCH_LL_READ_FILE | ORCH_LL_READ_DIR)
@@ -21,6 +23,9 @@
      ORCH_LL_MAKE_CHAR)
 #define LL_FILE_ONLY                                                                                         \
     (ORCH_LL_EXECUTE | ORCH_LL_WRITE_FILE | ORCH_LL_READ_FILE | ORCH_LL_TRUNCATE | ORCH_LL_IOCTL_DEV)
+
+/* What has no use without a view: sockets are bound nowhere, whiteouts are no matter of the agent's. */
+#define LL_DEAD (ORCH_LL_MAKE_SOCK | ORCH_LL_MAKE_CHAR)
 
 /* MAKE_CHAR is needed for overlay whiteouts by rename (RENAME_WHITEOUT); real devices are refused by the
  * kernel and the mounts. */
@@ -70,13 +75,14 @@ static int add_rule(int ruleset, const char *path, uint64_t rights, uint64_t han
 static uint64_t access_rights(const struct orch_plan *plan, const struct orch_place *place)
 {
     bool own = place->kind == ORCH_PLACE_WORKSPACE || place->kind == ORCH_PLACE_WSRULE;
+    uint64_t write = plan->nested ? LL_WRITE & ~LL_DEAD : LL_WRITE;
     bool x = place->access == ORCH_ACCESS_RX || place->access == ORCH_ACCESS_RWX;
     uint64_t rights = 0;
 
     if (place->access != ORCH_ACCESS_NONE)
         rights |= LL_READ;
     if (place->access == ORCH_ACCESS_RW || place->access == ORCH_ACCESS_RWX)
-        rights |= LL_WRITE;
+        rights |= write;
     if (place->access == ORCH_ACCESS_RWX && place->kind != ORCH_PLACE_HOST)
         rights |= ORCH_LL_EXECUTE;
     if (x && plan->profile->tools_all)
@@ -129,7 +135,9 @@ static int add_closure(int ruleset, const struct orch_plan *plan, uint64_t handl
 static int add_rules(int ruleset, const struct orch_plan *plan, bool agent, uint64_t handled,
                      struct orch_fail *f)
 {
-    int r = add_rule(ruleset, "/", ORCH_LL_READ_DIR, handled);
+    ORCH_AUTO_FREE char *bin = orch_xasprintf("%s/bin", plan->dir);
+    /* In a view, "/" has nothing but what is shown; of a host it would be all. */
+    int r = plan->nested ? 0 : add_rule(ruleset, "/", ORCH_LL_READ_DIR, handled);
 
     if (r < 0)
         return orch_fail_set(f, ORCH_STEP_LANDLOCK, -r, "/");
@@ -141,9 +149,9 @@ static int add_rules(int ruleset, const struct orch_plan *plan, bool agent, uint
             return orch_fail_set(f, ORCH_STEP_LANDLOCK, -r, place->path);
     }
     if (agent) {
-        r = add_rule(ruleset, ORCH_DIR_PATH "/bin", LL_READ | ORCH_LL_EXECUTE, handled);
+        r = add_rule(ruleset, bin, LL_READ | ORCH_LL_EXECUTE, handled);
         if (r < 0)
-            return orch_fail_set(f, ORCH_STEP_LANDLOCK, -r, ORCH_DIR_PATH "/bin");
+            return orch_fail_set(f, ORCH_STEP_LANDLOCK, -r, plan->dir);
     }
     return add_closure(ruleset, plan, handled, f);
 }
@@ -156,6 +164,8 @@ int orch_confine_landlock(const struct orch_plan *plan, bool agent, struct orch_
 
     if (abi < 1)
         return orch_fail_set(f, ORCH_STEP_LANDLOCK, abi < 0 ? -abi : ENOSYS, NULL);
+    if (plan->nested && abi < ORCH_NESTED_ABI) /* nothing else keeps signals and abstract sockets in */
+        return orch_fail_set(f, ORCH_STEP_LANDLOCK, EOPNOTSUPP, "ABI 6 (Linux 6.12)");
     attr.handled_access_fs = rights_of_abi(abi);
     if (abi >= 6)
         attr.scoped = ORCH_LL_SCOPE_ABSTRACT_UNIX | ORCH_LL_SCOPE_SIGNAL;

@@ -112,4 +112,17 @@ int orch_layer_restore(const struct orch_view *full, const struct orch_view *bas
                        const struct orch_strv *globs, const char *dir, uid_t uid, gid_t gid,
                        struct orch_err *err);
 
+/*
+ * Tier nested. Copies the merged view into the empty directory `dir`; what belongs to the owner of its top
+ * gets uid and gid ((uid_t)-1: ours). What is neither file, directory nor symlink is left out.
+ */
+int orch_layer_copy(const struct orch_view *v, const char *dir, uid_t uid, gid_t gid, struct orch_err *err);
+/* Turns such a copy, as the agent left it, into the upper directory that an overlay over the same view would
+ * hold: what differs, and whiteouts. In place. */
+int orch_layer_turn(const char *copy, const struct orch_strv *below, const char *workspace,
+                    struct orch_err *err);
+/* Puts an upper directory in the place of an empty one, also of another file system. -EBADMSG: it holds what
+ * no layer may. */
+int orch_layer_move(const char *from, const char *to, struct orch_err *err);
+
 #endif

@@ -404,10 +404,29 @@ static void condemn(struct judged *j, const char *rule)
     j->d.detail = d->arch != 0xc000003e || (d->nr & 0x40000000) ? "foreign ABI" : NULL;
 }
 
+/* What the supervisor does itself; false: it is judged as any call. */
+static bool serve_instead(struct judged *j)
+{
+    struct orch_stead *s = &j->stead;
+
+    if (!orch_stead_serve(j->n, j->req, s))
+        return false;
+    orch_stead_hand_over(j->n, j->req, s);
+    j->d.path = s->path;
+    j->d.access = s->access;
+    j->d.quiet = s->quiet;
+    if (s->denial)
+        orch_judge_deny(j, s->network ? ORCH_CLASS_NETWORK : ORCH_CLASS_FILESYSTEM, s->errnum, s->rule);
+    j->errnum = s->errnum ? s->errnum : -1;
+    return true;
+}
+
 static void judge(struct judged *j)
 {
     struct orch_sc_answer a;
 
+    if (serve_instead(j))
+        return;
     orch_syscalls_answer(&j->n->plan->syscalls, &j->req->data, &a);
     j->log = a.log;
     switch (a.kind) {
@@ -464,19 +483,11 @@ static void reply(struct judged *j)
     (void)ioctl(j->n->listener, SECCOMP_IOCTL_NOTIF_SEND, resp);
 }
 
-/* Not in the view: a denial only if the host has it (design 7), looked up behind the task's answer. */
-static bool exists_on_host(const char *path)
-{
-    struct stat st;
-
-    return path && fstatat(AT_FDCWD, path, &st, AT_SYMLINK_NOFOLLOW) == 0;
-}
-
 static enum orch_next record(struct judged *j, char *exe, char *comm, pid_t tgid)
 {
     uint64_t args[6];
 
-    if (!j->denial || (j->host_lookup && !exists_on_host(j->d.path)) || !j->n->hooks->on_denial)
+    if (!j->denial || (j->host_lookup && !orch_task_on_host(j->d.path)) || !j->n->hooks->on_denial)
         return ORCH_GO_ON;
     j->d.nr = j->req->data.nr;
     memcpy(args, j->req->data.args, sizeof(args));
@@ -490,7 +501,7 @@ static enum orch_next record(struct judged *j, char *exe, char *comm, pid_t tgid
 
 enum orch_next orch_notify_serve(struct orch_notify *n)
 {
-    struct judged j = {.n = n, .req = n->req};
+    struct judged j = {.n = n, .req = n->req, .stead = {.fd = -1, .replace = -1, .ours = -1}};
     ORCH_AUTO_FREE char *exe = NULL, *comm = NULL;
     enum orch_next next;
     pid_t tgid = 0;
@@ -511,6 +522,7 @@ enum orch_next orch_notify_serve(struct orch_notify *n)
         (void)kill((pid_t)n->req->pid, SIGKILL);
     reply(&j);
     next = record(&j, exe, comm, tgid);
+    orch_stead_fini(&j.stead);
     orch_buf_fini(&j.text);
     orch_buf_fini(&j.text2);
     orch_path_fini(&j.path);

@@ -6,6 +6,7 @@
 
 #include "sandbox/calls.h"
 #include "sandbox/kernel.h"
+#include "sandbox/nested.h"
 #include "sandbox/sandbox_int.h"
 #include "sandbox/task.h"
 
@@ -22,6 +23,7 @@ struct judged {
     struct orch_buf text, text2; /* as given by the task */
     struct orch_path path, path2;
     char address[128];
+    struct orch_stead stead; /* tier nested: done in the caller's place */
 };
 
 static inline uint64_t orch_judge_arg(const struct judged *j, int index)

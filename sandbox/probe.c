@@ -18,7 +18,7 @@ static int make_owned_dir(const char *path)
 {
     if (mkdir(path, 0755) < 0)
         return -errno;
-    if (geteuid() == 0 && chown(path, orch_agent_uid(), orch_agent_gid()) < 0)
+    if (orch_is_root() && chown(path, orch_agent_uid(), orch_agent_gid()) < 0)
         return -errno;
     return 0;
 }
@@ -82,12 +82,13 @@ static const char probe_profile[] =
     "\"network\": {\"mode\": \"none\"}, \"limits\": {\"scope\": \"process\", \"memory\": \"4GiB\","
     "\"pids\": 512, \"open_files\": 4096, \"wall\": \"30m\"}}";
 
-static int probe_plan(const char *workspace, struct orch_profile **ret_profile, struct orch_plan **ret,
-                      struct orch_err *err)
+static int probe_plan(const char *workspace, const char *cell, struct orch_profile **ret_profile,
+                      struct orch_plan **ret, struct orch_err *err)
 {
     ORCH_AUTO(orch_strv_fini) struct orch_strv command = {0}, sources = {0};
     struct orch_diags d = {0};
     struct orch_plan_args a = {.workspace = workspace,
+                               .cell = cell,
                                .phase = "probe",
                                .command = &command,
                                .uid = orch_agent_uid(),
@@ -119,10 +120,35 @@ int orch_sandbox_probe_in(const char *dir, const char *state_dir, const char *wo
         (void)orch_err_exit(err, 10, -r, "the state directory '%s' is not writable: %s", state_dir,
                             strerror(-r));
     if (r == 0)
-        r = probe_plan(workspace, &profile, &plan, err);
+        r = probe_plan(workspace, NULL, &profile, &plan, err);
     if (r == 0)
         r = run_probe(plan, dir, state_dir, workspace, err);
     return r;
+}
+
+int orch_sandbox_probe_cell(const char *cell, struct orch_err *err)
+{
+    ORCH_AUTO(orch_profile_freep) struct orch_profile *profile = NULL;
+    ORCH_AUTO(orch_plan_freep) struct orch_plan *plan = NULL;
+    ORCH_AUTO_FREE char *upper = orch_xasprintf("%s/upper", cell);
+    const struct orch_sandbox_hooks hooks = {.wake_fd = -1};
+    struct orch_sandbox_args args = {.stdin_fd = -1, .wall_ms = 10000};
+    struct orch_outcome out;
+    int r = make_owned_dir(upper);
+
+    if (r < 0 || (orch_is_root() && chown(cell, orch_agent_uid(), orch_agent_gid()) < 0))
+        return orch_err_exit(err, 10, r < 0 ? -r : errno, "'%s' cannot be made", upper);
+    r = probe_plan(upper, cell, &profile, &plan, err);
+    args.plan = plan;
+    if (r == 0)
+        r = orch_sandbox_run(&args, &hooks, &out, err);
+    if (r < 0 || (out.end == ORCH_END_EXIT && out.status == 0))
+        return r;
+    if (out.end == ORCH_END_SETUP)
+        return orch_err_exit(err, 3, out.setup.errnum, "to %s failed (%s%s%s)", out.setup.step,
+                             out.setup.path, *out.setup.path ? ": " : "", strerror(out.setup.errnum));
+    return orch_err_exit(err, 3, EIO, "the probe ended by %s %d instead of a clean exit",
+                         orch_end_name(out.end), out.status);
 }
 
 int orch_sandbox_probe(const char *state_dir, const char *workspace, struct orch_err *err)
@@ -133,7 +159,7 @@ int orch_sandbox_probe(const char *state_dir, const char *workspace, struct orch
     if (!mkdtemp(dir))
         return orch_err_exit(err, 10, errno, "the state directory '%s' is not writable: %s", state_dir,
                              strerror(errno));
-    if (geteuid() == 0 && chown(dir, orch_agent_uid(), orch_agent_gid()) < 0)
+    if (orch_is_root() && chown(dir, orch_agent_uid(), orch_agent_gid()) < 0)
         r = orch_err_exit(err, 10, errno, "cannot give '%s' to the agent's user: %s", dir, strerror(errno));
     if (r == 0)
         r = orch_sandbox_probe_in(dir, state_dir, workspace, err);

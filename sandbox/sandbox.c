@@ -18,6 +18,7 @@
 
 #include "common/io.h"
 #include "sandbox/kernel.h"
+#include "sandbox/nested.h"
 #include "sandbox/sandbox_int.h"
 #include "sandbox/watch.h"
 
@@ -61,7 +62,8 @@ const char *orch_end_name(enum orch_end e)
     return (size_t)e < ORCH_NELEM(names) ? names[e] : "unknown";
 }
 
-/* Decides the end (once) and kills the tree through its init: nothing in the namespace outlives pid 1. */
+/* Decides the end (once) and kills the tree through its init: nothing in the namespace outlives pid 1.
+ * Without a namespace init is told to hunt, by end of file. */
 static void end_with(struct running *r, enum orch_end end)
 {
     if (!r->ended) {
@@ -69,7 +71,9 @@ static void end_with(struct running *r, enum orch_end end)
         r->out->end = end;
     }
     orch_watch_kill(&r->watch);
-    if (r->pidfd >= 0)
+    if (r->args->plan->nested && r->sock >= 0)
+        (void)shutdown(r->sock, SHUT_WR);
+    else if (!r->args->plan->nested && r->pidfd >= 0)
         (void)orch_sys_pidfd_send_signal(r->pidfd, SIGKILL);
 }
 
@@ -147,6 +151,11 @@ static void on_ready(struct running *r, int *fd)
     char path[64];
 
     (void)snprintf(path, sizeof(path), "/proc/%d/root", r->init);
+    if (r->args->plan->nested)
+        (void)snprintf(path, sizeof(path), "/");
+    r->notify.init = r->init;
+    r->notify.control = &r->control;
+    r->notify.control_on = r->args->control;
     r->notify.root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
     r->control.listener = ORCH_TAKE_FD(*fd);
     r->ready = true;
@@ -447,7 +456,7 @@ static int open_channels(struct running *r, int agent_ends[3], struct orch_err *
         (void)fcntl(r->out_fd[i], F_SETFL, O_NONBLOCK);
     /* /dev/stdout and /dev/stderr reopen the pipe, so it must belong to the agent's user. */
     for (int i = 1; i < 3; i++)
-        if (geteuid() == 0 && fchown(agent_ends[i], r->args->plan->uid, r->args->plan->gid) < 0)
+        if (orch_is_root() && fchown(agent_ends[i], r->args->plan->uid, r->args->plan->gid) < 0)
             return orch_err_sys(err, errno, "cannot give a pipe to the agent's user");
     return 0;
 }
@@ -466,7 +475,7 @@ static int shake_hands(struct running *r, struct orch_err *err)
         return 0;
     }
     got = orch_watch_admit(&r->watch, r->init, err);
-    if (got == 0)
+    if (got == 0 && !r->args->plan->nested)
         got = orch_write_id_maps(r->init, r->args->plan->uid, r->args->plan->gid, err);
     if (got < 0)
         return got;
@@ -486,7 +495,8 @@ static int start(struct running *r, struct orch_err *err)
     if (ret == 0)
         ret = orch_start_prepare(&r->start, err);
     if (ret == 0)
-        ret = clone_init(r, err);
+        ret = r->args->plan->nested ? orch_nested_start(&r->start, &r->init, &r->pidfd, err)
+                                    : clone_init(r, err);
     orch_close_fdp(&r->start.sock);
     orch_close_fdp(&ends[1]);
     orch_close_fdp(&ends[2]);
@@ -531,6 +541,8 @@ int orch_sandbox_run(const struct orch_sandbox_args *a, const struct orch_sandbo
     if (got < 0 && r.pidfd >= 0) {
         (void)orch_sys_pidfd_send_signal(r.pidfd, SIGKILL);
         (void)waitid(P_PIDFD, (id_t)r.pidfd, &(siginfo_t){0}, WEXITED);
+        if (a->plan->nested)
+            (void)orch_nested_after();
     }
     if (got < 0) {
         release(&r);
@@ -539,11 +551,15 @@ int orch_sandbox_run(const struct orch_sandbox_args *a, const struct orch_sandbo
     loop(&r);
     after_death(&r);
     measure_dead(&r);
+    if (a->plan->nested)
+        got = orch_nested_after();
     drain_output(&r);
     ret->elapsed_ms = orch_now_ms() - r.began;
     ret->fallbacks = r.notify.fallbacks;
     ret->fakes = r.notify.fakes;
     release(&r);
+    if (got < 0)
+        return orch_err_sys(err, -got, "not every process of the sandbox could be ended");
     if (r.notify.host_errno)
         return orch_err_sys(err, r.notify.host_errno, "the sandbox could not be supervised");
     return 0;

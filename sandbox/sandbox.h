@@ -159,6 +159,9 @@ const char *orch_limits_held_by(const struct orch_limits *l);
 
 /* The dedicated user for agents when started as root: never a real user's. Otherwise getuid()/getgid(). */
 #define ORCH_AGENT_UID 64321
+/* Root with that user at hand. The root of a user namespace that does not have it (unshare -Ur) is what it is
+ * outside: an ordinary user, whose agents have its own number. */
+bool orch_is_root(void);
 uid_t orch_agent_uid(void);
 gid_t orch_agent_gid(void);
 

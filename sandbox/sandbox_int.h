@@ -102,15 +102,20 @@ int orch_start_prepare(struct orch_start *s, struct orch_err *err);
 void orch_start_fini(struct orch_start *s);
 int orch_write_id_maps(pid_t pid, uid_t uid, gid_t gid, struct orch_err *err);
 
-/* init.c: never returns. */
-_Noreturn void orch_init_main(struct orch_start *s);
-
 /* Set-up functions return 0 or -1 after filling *fail; they run in init or in the agent's process. */
 struct orch_fail {
     enum orch_step step;
     int errnum;
     const char *path;
 };
+/* init.c: never returns. */
+_Noreturn void orch_init_main(struct orch_start *s);
+/* Its parts that an init without namespaces (nested.c) shares. */
+_Noreturn void orch_init_report(int sock, const struct orch_fail *f);
+int orch_init_own_stdio(struct orch_start *s, struct orch_fail *f);
+void orch_init_keep_only_ours(const struct orch_start *s);
+pid_t orch_init_start_agent(struct orch_start *s, struct orch_fail *f);
+
 int orch_fail_set(struct orch_fail *f, enum orch_step step, int errnum, const char *path);
 
 /* view.c, view_overlay.c, view_own.c, view_pin.c */
@@ -172,6 +177,9 @@ struct orch_notify {
     int listener, root; /* root: O_PATH of the sandbox's root, or -1 before it is known */
     const struct orch_sandbox_hooks *hooks;
     uint64_t fallbacks, fakes;
+    pid_t init;
+    struct orch_control *control; /* tier nested: where connections made in the caller's stead go */
+    bool control_on;
     int host_errno; /* we ran out of descriptors: nothing can be judged any more; 0 = no */
     struct seccomp_notif *req;
     struct seccomp_notif_resp *resp;
@@ -198,11 +206,15 @@ struct orch_control {
 };
 void orch_control_init(struct orch_control *c);
 void orch_control_fini(struct orch_control *c);
+/* A connection made elsewhere. False: there are as many as there may be, and fd stays the caller's. */
+bool orch_control_adopt(struct orch_control *c, int fd, pid_t peer);
 size_t orch_control_poll(const struct orch_control *c, struct pollfd *fds); /* at most CONNS + 1 */
 enum orch_next orch_control_serve(struct orch_control *c, const struct pollfd *fds, size_t n,
                                   const struct orch_sandbox_hooks *h);
 
 /* probe.c: orch_sandbox_probe in dir, which holds nothing yet and belongs to the agent's user. */
+/* The same for tier nested: runs a sandbox in this cell, an empty directory of ours. */
+int orch_sandbox_probe_cell(const char *cell, struct orch_err *err);
 int orch_sandbox_probe_in(const char *dir, const char *state_dir, const char *workspace,
                           struct orch_err *err);
 

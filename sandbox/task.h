@@ -34,6 +34,9 @@ struct orch_path {
  */
 int orch_task_resolve(int root, pid_t tid, int dirfd, const char *text, bool nofollow, struct orch_path *ret);
 void orch_path_fini(struct orch_path *p);
+/* Not in the view: a denial only if the host has it (design 7). Looked up when the task has its answer
+ * already. */
+bool orch_task_on_host(const char *path);
 
 /* readlink of /proc/TID/exe and contents of /proc/TID/comm; NULL if they cannot be had. Caller frees. */
 char *orch_task_exe(pid_t tid);

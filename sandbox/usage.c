@@ -12,6 +12,7 @@
 
 #include "common/io.h"
 #include "sandbox/layer.h"
+#include "sandbox/nested.h"
 
 /* ---- files without a name ---- */
 
@@ -96,46 +97,73 @@ static uint64_t unnamed_bytes(int proc)
 
 /* ---- layers ---- */
 
-/* 0, or -errno if it cannot be told; that we are short of descriptors or memory says nothing. */
-static int measure(const char *layer_dir, uint64_t *ret_bytes, uint64_t *ret_entries)
+/* Where what is written to the workspace lies; NULL: nothing is. Newly allocated. */
+static char *written(const struct orch_sandbox_args *a)
 {
-    ORCH_AUTO_FREE char *upper = orch_xasprintf("%s/upper", layer_dir);
-    int r = orch_layer_usage(upper, ret_bytes, ret_entries);
+    if (a->plan->nested) /* there the workspace is the copy */
+        return a->plan->workspace_writes ? orch_xstrdup(a->plan->workspace) : NULL;
+    return a->workspace.layer_dir ? orch_xasprintf("%s/upper", a->workspace.layer_dir) : NULL;
+}
+
+int orch_usage_begin(const struct orch_sandbox_args *a, struct orch_usage_base *ret)
+{
+    ORCH_AUTO_FREE char *dir = written(a);
+
+    *ret = (struct orch_usage_base){0};
+    return dir && a->plan->nested ? orch_layer_usage(dir, &ret->bytes, &ret->entries) : 0;
+}
+
+/* 0, or -errno if it cannot be told; that we are short of descriptors or memory says nothing. */
+static int measure(const char *dir, uint64_t *ret_bytes, uint64_t *ret_entries)
+{
+    int r = orch_layer_usage(dir, ret_bytes, ret_entries);
 
     return r < 0 && orch_errno_is_host(-r) ? 0 : r;
 }
 
-static const char *workspace_over(const struct orch_sandbox_args *a, int proc)
+static uint64_t beyond(uint64_t n, uint64_t base)
+{
+    return n > base ? n - base : 0;
+}
+
+static const char *workspace_over(const struct orch_sandbox_args *a, const struct orch_usage_base *base,
+                                  bool alive, int proc)
 {
     const struct orch_limits *l = &a->plan->profile->limits;
+    ORCH_AUTO_FREE char *dir = written(a);
     uint64_t bytes = 0, entries = 0;
 
-    if (!a->workspace.layer_dir || (!l->workspace && !l->workspace_files))
+    if (!dir || (!l->workspace && !l->workspace_files))
         return NULL;
-    if (measure(a->workspace.layer_dir, &bytes, &entries) < 0)
-        return proc >= 0 ? "workspace" : NULL; /* of a dead tree's layer it is the seal check's to refuse */
-    if (l->workspace_files && entries > l->workspace_files)
+    if (measure(dir, &bytes, &entries) < 0)
+        return alive ? "workspace" : NULL; /* of a dead tree's layer it is the seal check's to refuse */
+    bytes = beyond(bytes, base->bytes);
+    if (l->workspace_files && beyond(entries, base->entries) > l->workspace_files)
         return "workspace_files";
     return l->workspace && (bytes > l->workspace || bytes + unnamed_bytes(proc) > l->workspace) ? "workspace"
                                                                                                 : NULL;
 }
 
 /* A home that is no tmpfs is held to the same size. */
-static const char *home_over(const struct orch_sandbox_args *a, int proc)
+static const char *home_over(const struct orch_sandbox_args *a, bool alive)
 {
     const struct orch_profile *p = a->plan->profile;
+    ORCH_AUTO_FREE char *dir = a->home.layer_dir ? orch_xasprintf("%s/upper", a->home.layer_dir) : NULL;
     uint64_t bytes = 0, entries = 0;
 
-    if (!a->home.layer_dir)
+    if (!dir)
         return NULL;
-    if (measure(a->home.layer_dir, &bytes, &entries) < 0)
-        return proc >= 0 ? "home" : NULL;
+    if (measure(dir, &bytes, &entries) < 0)
+        return alive ? "home" : NULL;
     return (p->tmp_size && bytes > p->tmp_size) || (p->tmp_files && entries > p->tmp_files) ? "home" : NULL;
 }
 
-const char *orch_usage_over(const struct orch_sandbox_args *a, int proc)
+const char *orch_usage_over(const struct orch_sandbox_args *a, const struct orch_usage_base *base, bool alive,
+                            int proc)
 {
-    const char *over = workspace_over(a, proc);
+    const char *over = workspace_over(a, base, alive, proc);
 
-    return over ? over : home_over(a, proc);
+    if (!over)
+        over = home_over(a, alive);
+    return !over && alive && a->plan->nested && orch_nested_over(a->plan) ? "tmp" : over;
 }

@@ -16,17 +16,51 @@
 #include <sys/wait.h>
 
 #include "common/io.h"
+#include "sandbox/cell.h"
 #include "sandbox/kernel.h"
+#include "sandbox/nested.h"
 #include "sandbox/sandbox_int.h"
+
+/* A map is lines of "inside outside count". What cannot be read is as the whole: then the first use fails. */
+static bool is_mapped(const char *map, unsigned long id)
+{
+    ORCH_AUTO_BUF struct orch_buf b = {0};
+    char *save = NULL;
+
+    if (orch_read_file(AT_FDCWD, map, 1u << 16, &b) < 0 || !b.data)
+        return true;
+    for (char *line = strtok_r(b.data, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+        char *end;
+        unsigned long first = strtoul(line, &end, 10), count;
+
+        (void)strtoul(end, &end, 10);
+        count = strtoul(end, NULL, 10);
+        if (first <= id && id - first < count)
+            return true;
+    }
+    return false;
+}
+
+bool orch_is_root(void)
+{
+    static int mapped = -1; /* for the life of the process */
+
+    if (geteuid() != 0)
+        return false;
+    if (mapped < 0)
+        mapped = is_mapped("/proc/self/uid_map", ORCH_AGENT_UID) &&
+                 is_mapped("/proc/self/gid_map", ORCH_AGENT_UID);
+    return mapped;
+}
 
 uid_t orch_agent_uid(void)
 {
-    return geteuid() == 0 ? ORCH_AGENT_UID : getuid();
+    return orch_is_root() ? ORCH_AGENT_UID : getuid();
 }
 
 gid_t orch_agent_gid(void)
 {
-    return geteuid() == 0 ? ORCH_AGENT_UID : getgid();
+    return orch_is_root() ? ORCH_AGENT_UID : getgid();
 }
 
 static int write_proc(pid_t pid, const char *name, const char *text)
@@ -49,7 +83,7 @@ static int write_maps(pid_t pid, uid_t uid_in, uid_t uid_out, gid_t gid_in, gid_
 
     (void)snprintf(uids, sizeof(uids), "%u %u 1", uid_in, uid_out);
     (void)snprintf(gids, sizeof(gids), "%u %u 1", gid_in, gid_out);
-    if (geteuid() != 0) { /* user_namespaces(7): required before an unprivileged gid_map */
+    if (!orch_is_root()) { /* user_namespaces(7): required before an unprivileged gid_map */
         r = write_proc(pid, "setgroups", "deny");
         if (r < 0)
             return orch_err_sys(err, -r, "cannot deny setgroups in the user namespace");
@@ -184,6 +218,27 @@ static bool reachable_by_all(const char *path, char **seen)
     return stat(path, &st) == 0 && (st.st_mode & S_IROTH);
 }
 
+int orch_cell_reaches(const struct orch_plan *plan, struct orch_err *err)
+{
+    ORCH_AUTO_FREE char *seen = NULL;
+    const char *missed = NULL;
+
+    for (size_t i = 0; orch_is_root() && i < plan->n_places && !missed; i++)
+        if (plan->places[i].kind == ORCH_PLACE_HOST && plan->places[i].access != ORCH_ACCESS_NONE &&
+            !reachable_by_all(plan->places[i].path, &seen))
+            missed = plan->places[i].path;
+    for (size_t i = 0; orch_is_root() && i < plan->closure.n && !missed; i++)
+        if (plan->closure.v[i].kind != ORCH_CLOSURE_LINK && !reachable_by_all(plan->closure.v[i].path, &seen))
+            missed = plan->closure.v[i].path;
+    if (!missed)
+        return 0;
+    return orch_err_exit(
+        err, 3, EACCES,
+        "the agent's user, %d, cannot get to '%s', and tier nested cannot bring it there: let others "
+        "pass its directories and read it, move it, or run as an ordinary user",
+        ORCH_AGENT_UID, missed);
+}
+
 static int detach_unreachable(struct orch_start *s, const char *path, char **seen, struct orch_tree *t,
                               struct orch_err *err)
 {
@@ -229,7 +284,9 @@ int orch_start_prepare(struct orch_start *s, struct orch_err *err)
 {
     int r;
 
-    s->as_root = geteuid() == 0;
+    s->as_root = orch_is_root();
+    if (s->plan->nested)
+        return orch_nested_cell(s->args, err);
     r = prepare_overlay(s, &s->args->workspace, &s->workspace, err);
     if (r == 0)
         r = prepare_overlay(s, &s->args->home, &s->home, err);

@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "common/io.h"
-#include "sandbox/usage.h"
 
 #define STAT_MAX 4096
 #define EVERY_MS 200 /* below the loop's tick */
@@ -45,6 +44,9 @@ int orch_watch_open(struct orch_watch *w, const struct orch_sandbox_args *a, str
     int r;
 
     *w = (struct orch_watch){.args = a, .limits = l, .proc = -1, .began_ms = orch_now_ms()};
+    r = orch_usage_begin(a, &w->base);
+    if (r < 0)
+        return orch_err_sys(err, -r, "the copy of the workspace cannot be measured");
     if (!wants_cgroup(l))
         return 0;
     /* Init is ours, not the agent's: it is not counted. */
@@ -63,6 +65,9 @@ int orch_watch_admit(const struct orch_watch *w, pid_t init, struct orch_err *er
 
 int orch_watch_view(struct orch_watch *w, int root)
 {
+    w->alive = true;
+    if (w->args->plan->nested) /* that is the host's */
+        return 0;
     w->proc = openat(root, "proc", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     return w->proc < 0 ? -errno : 0;
 }
@@ -175,9 +180,9 @@ const char *orch_watch_look(struct orch_watch *w)
 
     if (!hit)
         hit = look_at_processes(w, w->limits->pids && w->limits->scope_process);
-    if (hit || w->proc < 0 || now < w->next_disk_ms)
+    if (hit || !w->alive || now < w->next_disk_ms)
         return hit;
-    hit = orch_usage_over(w->args, w->proc);
+    hit = orch_usage_over(w->args, &w->base, true, w->proc);
     w->next_disk_ms = next_after(now, EVERY_DISK_MS);
     return hit;
 }
@@ -185,7 +190,8 @@ const char *orch_watch_look(struct orch_watch *w)
 const char *orch_watch_dead(struct orch_watch *w)
 {
     orch_close_fdp(&w->proc);
-    return orch_usage_over(w->args, -1);
+    w->alive = false;
+    return orch_usage_over(w->args, &w->base, false, -1);
 }
 
 const char *orch_watch_end(struct orch_watch *w)

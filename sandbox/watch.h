@@ -11,12 +11,15 @@
 
 #include "sandbox/cgroup.h"
 #include "sandbox/sandbox.h"
+#include "sandbox/usage.h"
 
 struct orch_watch {
     const struct orch_sandbox_args *args;
     const struct orch_limits *limits;
     struct orch_cgroup cgroup;
-    int proc; /* the sandbox's /proc, -1 before its view is up and when it is dead */
+    struct orch_usage_base base;
+    bool alive; /* its view is up, and it is not seen dead yet */
+    int proc;   /* its own /proc while it is alive; -1 in tier nested, which has none */
     uint64_t began_ms;
     uint64_t next_ms;      /* when its processes are to be looked at again */
     uint64_t next_disk_ms; /* and what it has on disk */

@@ -188,7 +188,7 @@ static void show_line(void *ctx, int stream, const char *line, size_t n)
 static int make_dir(const struct orch_attempt *a, const char *path, mode_t mode, struct orch_err *err)
 {
     if (mkdir(path, 0700) == 0 && chmod(path, mode) == 0 &&
-        (geteuid() != 0 || chown(path, a->run->uid, a->run->gid) == 0))
+        (!orch_is_root() || chown(path, a->run->uid, a->run->gid) == 0))
         return 0;
     (void)orch_err_sys(err, errno, "cannot make the layer of %s", a->name);
     err->exit_code = ORCH_EXIT_STATE;
@@ -287,8 +287,11 @@ static int audit_start(struct orch_attempt *a, struct orch_err *err)
     a->held = a->plan ? orch_limits_held_by(&a->plan->profile->limits) : "none";
     orch_audit_begin(a->run->audit, "attempt", &w);
     orch_jw_str(&w, "state", "start");
-    orch_jw_str(&w, "tier", a->plan ? "full" : "none");
-    orch_jw_str(&w, "level", level_name(a->plan));
+    if (a->plan)
+        orch_tier_record(&a->run->tier, &w);
+    else
+        orch_jw_str(&w, "tier", "none");
+    orch_jw_str(&w, "level", a->plan && a->run->tier.nested ? "paths" : level_name(a->plan));
     orch_jw_str(&w, "profile", a->plan ? a->plan->profile->digest : NULL);
     orch_jw_str(&w, "policy", a->plan ? a->plan->digest : NULL);
     orch_jw_str(&w, "limits", a->held);
@@ -411,12 +414,16 @@ static void agent_part(struct orch_attempt *a, const struct orch_buf *prompt)
 
     if (r == 0)
         r = orch_upper_prepare(&a->below, a->run->workspace, a->plan, a->upper, scaffold, &used, &cause);
+    if (r == 0 && a->run->tier.nested)
+        r = orch_attempt_enter_cell(a, prompt->data ? prompt->data : "", &cause);
     if (r == 0 && a->phase->agent->stdin_mode == ORCH_STDIN_PROMPT)
         r = prompt_stdin(prompt, &stdin_fd, &cause);
     if (r < 0)
         not_started(a, &cause);
     else
         start_agent(a, prompt, used ? scaffold : NULL, stdin_fd);
+    if (a->cell.dir && orch_attempt_leave_cell(a, a->failed ? &cause : &a->err) < 0 && !a->failed)
+        orch_attempt_fail(a, -a->err.errnum);
 }
 
 static int run_agent(struct orch_attempt *a, struct orch_err *err)

@@ -5,6 +5,7 @@
 #ifndef ORCH_SUPERVISOR_ATTEMPT_H
 #define ORCH_SUPERVISOR_ATTEMPT_H
 
+#include "sandbox/cell.h"
 #include "supervisor/control.h"
 #include "supervisor/output.h"
 #include "supervisor/run.h"
@@ -26,6 +27,7 @@ struct orch_attempt {
     struct orch_capture out;
     struct orch_terminal terminal;
     uint64_t began_ms, beat_ms;
+    struct orch_cell cell; /* tier nested: where the agent works; else empty */
     bool last_of_workflow; /* the wall limit is what is left of the workflow's time */
     const char *held;      /* what holds memory and pids: orch_limits_held_by */
     struct orch_outcome outcome;
@@ -36,6 +38,12 @@ struct orch_attempt {
     int failed;
     struct orch_err err;
 };
+
+/* attempt_cell.c, tier nested: the copy that stands for the overlay, and the plan for it; then the layer made
+ * of the copy. A copy that cannot be turned into one is a matter of integrity. */
+int orch_attempt_enter_cell(struct orch_attempt *a, const char *prompt, struct orch_err *err);
+int orch_attempt_leave_cell(struct orch_attempt *a, struct orch_err *err);
+/* The directory that limits.workspace is measured on. */
 
 /* Judges the dead tree's layer: seal check, every gate, durable verdict (design 6). */
 int orch_attempt_judge(struct orch_attempt *a, struct orch_err *err);

@@ -20,9 +20,9 @@
 
 static const char *const closings[] = {
     [ORCH_HOST_NONE] = "This host cannot enforce any profile: run and exec refuse with exit status 3.",
-    [ORCH_HOST_NESTED] =
-        "Landlock and system call filters work, a whole sandbox does not. This version needs tier "
-        "full: run and exec refuse with exit status 3.",
+    [ORCH_HOST_NESTED] = "Landlock and system call filters work, a whole sandbox does not: run and exec take "
+                         "profiles that say "
+                         "\"requires\": \"nested\", and refuse others (run with exit status 3).",
     [ORCH_HOST_FULL] = "This host can enforce every profile.",
 };
 

@@ -9,6 +9,7 @@
 #include "common/escape.h"
 #include "common/exit.h"
 #include "common/io.h"
+#include "policy/nested.h"
 #include "supervisor/exec.h"
 #include "supervisor/filter_store.h"
 #include "supervisor/preflight.h"
@@ -125,14 +126,15 @@ static int check_tool(const struct orch_exec *e, const char *command, struct orc
                          e->profile->name);
 }
 
-static int compile(struct orch_exec *e, struct orch_err *err)
+int orch_exec_compile(const struct orch_exec *e, const char *workspace, const char *cell,
+                      struct orch_plan **ret, struct orch_diags *d)
 {
-    struct orch_diags d = {0};
     ORCH_AUTO(orch_filter_store_close) struct orch_filter_cache filters = orch_filter_store_open(e->state);
     const struct orch_plan_args a = {
         .profile = e->profile,
         .filters = &filters,
-        .workspace = e->workspace,
+        .workspace = workspace,
+        .cell = cell,
         .phase = "exec",
         .base_dir = e->cwd,
         .command = &e->command,
@@ -141,11 +143,18 @@ static int compile(struct orch_exec *e, struct orch_err *err)
         .uid = orch_agent_uid(),
         .gid = orch_agent_gid(),
     };
+
+    return orch_plan_compile(&a, ret, d);
+}
+
+static int compile(struct orch_exec *e, struct orch_err *err)
+{
+    struct orch_diags d = {0};
     int r = check_exists(e, e->opt->args[0], err);
 
     if (r < 0)
         return r;
-    r = orch_plan_compile(&a, &e->plan, &d);
+    r = orch_exec_compile(e, e->workspace, NULL, &e->plan, &d);
     if (r == 0)
         r = orch_preflight_hidden(e->state, e->profile, e->plan, &d);
     orch_diags_print(&d, STDERR_FILENO);
@@ -171,12 +180,26 @@ static int open_audit(struct orch_exec *e, struct orch_err *err)
     if (r < 0)
         return r;
     orch_audit_begin(e->audit, "run", &w);
-    orch_jw_str(&w, "tier", "full");
+    orch_tier_record(&e->tier, &w);
     orch_jw_str(&w, "kernel", uname(&un) == 0 ? un.release : "unknown");
     orch_jw_str(&w, "profile", e->profile->digest);
     orch_jw_str(&w, "policy", e->plan->digest);
     orch_jw_str(&w, "limits", orch_limits_held_by(&e->profile->limits));
     return orch_audit_commit(e->audit, &w, err);
+}
+
+/* Where only tier full will do there is no probe: this one sandbox is its own. */
+static int find_tier(struct orch_exec *e, struct orch_err *err)
+{
+    int r = orch_tier_lacking(&e->tier, err);
+
+    if (r < 0 || e->profile->requires == ORCH_TIER_FULL)
+        return r;
+    r = orch_tier_find(e->state, e->workspace, &e->tier, err);
+    if (r < 0 || !e->tier.nested)
+        return r;
+    r = orch_nested_accepts(e->profile, e->plan, err);
+    return r < 0 ? r : orch_cell_reaches(e->plan, err);
 }
 
 static int prepare(struct orch_exec *e, struct orch_err *err)
@@ -201,7 +224,9 @@ static int prepare(struct orch_exec *e, struct orch_err *err)
     if (r == 0)
         r = compile(e, err);
     if (r == 0)
-        r = orch_state_prepare(e->state, err); /* no probe: this one sandbox is its own */
+        r = orch_state_prepare(e->state, err);
+    if (r == 0)
+        r = find_tier(e, err);
     if (r == 0)
         orch_closure_cache_save(e->closures);
     if (r == 0)
@@ -230,6 +255,7 @@ static int steps(struct orch_exec *e, struct orch_err *err)
 
 static void fini(struct orch_exec *e)
 {
+    orch_cell_fini(&e->cell);
     if (e->dir)
         (void)orch_rm_rf(AT_FDCWD, e->dir);
     orch_close_fdp(&e->held);
@@ -246,6 +272,7 @@ static void fini(struct orch_exec *e)
     free(e->dir);
     free(e->upper);
     free(e->scaffold);
+    orch_tier_fini(&e->tier);
 }
 
 int orch_cmd_exec(const struct orch_options *opt)

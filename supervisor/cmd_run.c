@@ -59,7 +59,7 @@ static int prepare(struct orch_run *r, struct orch_err *err)
     if (k == 0)
         k = orch_preflight_all_limits(r, err);
     if (k == 0)
-        k = orch_preflight_host(r->state, r->workspace, err);
+        k = orch_preflight_tier(r, err);
     if (k == 0)
         orch_closure_cache_save(r->closures);
     if (k == 0)

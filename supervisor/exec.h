@@ -5,6 +5,7 @@
 #ifndef ORCH_SUPERVISOR_EXEC_H
 #define ORCH_SUPERVISOR_EXEC_H
 
+#include "sandbox/cell.h"
 #include "sandbox/sandbox.h"
 #include "supervisor/apply.h"
 #include "supervisor/audit.h"
@@ -13,6 +14,7 @@
 #include "supervisor/output.h"
 #include "supervisor/signals.h"
 #include "supervisor/terminal.h"
+#include "supervisor/tier.h"
 #include "supervisor/upper.h"
 
 struct orch_exec {
@@ -20,6 +22,7 @@ struct orch_exec {
     char *state, *workspace, *cwd;
     struct orch_profile *profile;
     struct orch_plan *plan;
+    struct orch_tier_found tier;
     struct orch_closure_cache *closures;
     struct orch_strv command;
     struct orch_audit *audit;
@@ -27,7 +30,8 @@ struct orch_exec {
     struct orch_buf fingerprint; /* with --apply: the workspace before */
     int held;                    /* the layer directory, locked as long as it is in use; -1 = none */
     char *dir, *upper,
-        *scaffold; /* the throw-away layer; dir NULL = none made, scaffold NULL = none needed */
+        *scaffold;         /* the throw-away layer; dir NULL = none made, scaffold NULL = none needed */
+    struct orch_cell cell; /* tier nested */
     struct orch_outq out[2];
     bool escape[2]; /* the stream is a terminal */
     struct orch_capture capture;
@@ -40,6 +44,9 @@ struct orch_exec {
     bool applied;
 };
 
+/* Its plan, for the given workspace; cell: of tier nested, else NULL. */
+int orch_exec_compile(const struct orch_exec *e, const char *workspace, const char *cell,
+                      struct orch_plan **ret, struct orch_diags *d);
 /* Locks a layer directory: a descriptor, or -errno. Removes those beside it that nobody holds. */
 int orch_exec_hold(const char *dir);
 void orch_exec_sweep(const char *parent);

@@ -7,6 +7,7 @@
 
 #include "common/exit.h"
 #include "common/io.h"
+#include "sandbox/layer.h"
 #include "supervisor/exec.h"
 #include "supervisor/preflight.h"
 
@@ -104,7 +105,7 @@ static int make_sub(const struct orch_exec *e, const char *name, mode_t mode, ch
 {
     *ret = orch_xasprintf("%s/%s", e->dir, name);
     if (mkdir(*ret, 0700) == 0 && chmod(*ret, mode) == 0 &&
-        (geteuid() != 0 || chown(*ret, orch_agent_uid(), orch_agent_gid()) == 0))
+        (!orch_is_root() || chown(*ret, orch_agent_uid(), orch_agent_gid()) == 0))
         return 0;
     return orch_err_sys(err, errno, "cannot make the layer");
 }
@@ -123,12 +124,40 @@ static int make_layer(struct orch_exec *e, char **ret_scaffold, struct orch_err 
     if (e->held < 0)
         return orch_err_sys(err, -e->held, "cannot lock the layer");
     orch_exec_sweep(parent);
-    if (geteuid() == 0 && chown(e->dir, orch_agent_uid(), orch_agent_gid()) < 0)
+    if (orch_is_root() && chown(e->dir, orch_agent_uid(), orch_agent_gid()) < 0)
         return orch_err_sys(err, errno, "cannot make the layer");
     r = make_sub(e, "upper", 0755, &e->upper, err);
     if (r == 0)
         r = make_sub(e, "work", 0700, &work, err);
     return r < 0 ? r : make_sub(e, "scaffold", 0755, ret_scaffold, err);
+}
+
+/* Tier nested: a copy of the workspace in place of an overlay, and the plan for it. */
+static int enter_cell(struct orch_exec *e, struct orch_sandbox_args *ret, struct orch_err *err)
+{
+    static const struct orch_strv none;
+    struct orch_diags d = {0};
+    struct orch_plan *plan = NULL;
+    struct orch_view view;
+    int r = orch_view_open(&none, e->workspace, &view, err);
+
+    if (r < 0)
+        return r;
+    r = orch_cell_enter(e->dir, &view, &e->cell, err);
+    orch_view_fini(&view);
+    if (r == 0)
+        r = orch_exec_compile(e, e->cell.copy, e->cell.dir, &plan, &d);
+    if (r < 0 && d.n)
+        (void)orch_err_set(err, EINVAL, "%s", d.v[0].msg);
+    orch_diags_fini(&d);
+    if (r < 0)
+        return r;
+    orch_plan_free(e->plan);
+    e->plan = plan;
+    free(e->upper);
+    e->upper = orch_xstrdup(e->cell.copy);
+    *ret = (struct orch_sandbox_args){.plan = plan, .stdin_fd = -1};
+    return 0;
 }
 
 int orch_exec_layer(struct orch_exec *e, struct orch_sandbox_args *ret, struct orch_err *err)
@@ -140,6 +169,8 @@ int orch_exec_layer(struct orch_exec *e, struct orch_sandbox_args *ret, struct o
 
     if (r == 0)
         r = orch_upper_prepare(&none, e->workspace, e->plan, e->upper, scaffold, &used, err);
+    if (r == 0 && e->tier.nested)
+        return enter_cell(e, ret, err);
     if (used)
         e->scaffold = ORCH_TAKE_PTR(scaffold);
     *ret = (struct orch_sandbox_args){
@@ -168,6 +199,7 @@ static int run(struct orch_exec *e, const struct orch_sandbox_args *args, struct
         .output_full = output_full,
         .wake_fd = e->signals.fd,
     };
+    static const struct orch_strv none;
     int r;
 
     for (int i = 0; i < 2; i++) {
@@ -185,6 +217,8 @@ static int run(struct orch_exec *e, const struct orch_sandbox_args *args, struct
     e->out[0].hurry = e->out[1].hurry = e->signals.first != 0 || e->outcome.end == ORCH_END_LIMIT;
     orch_outq_fini(&e->out[0]);
     orch_outq_fini(&e->out[1]);
+    if (r == 0 && e->tier.nested)
+        r = orch_cell_leave(&e->cell, &none, e->workspace, NULL, err);
     return r;
 }
 

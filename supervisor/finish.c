@@ -193,7 +193,7 @@ int orch_workspace_apply(const struct orch_view *full, const struct orch_changes
 
     if (stat(workspace, &st) < 0)
         return orch_err_exit(err, ORCH_EXIT_STATE, errno, "the workspace cannot be read");
-    if (geteuid() == 0) { /* what the agent's user made belongs to the workspace's owner outside */
+    if (orch_is_root()) { /* what the agent's user made belongs to the workspace's owner outside */
         uid = st.st_uid;
         gid = st.st_gid;
     }

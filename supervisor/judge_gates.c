@@ -204,6 +204,7 @@ int orch_judge_gates(struct judge *j, struct orch_err *err)
         .scratch_dir = scratch,
         .workflow_dir = a->run->wf->dir,
         .closures = a->run->closures,
+        .nested = a->run->tier.nested,
         .uid = a->run->uid,
         .gid = a->run->gid,
         .filters = &filters,

@@ -6,7 +6,7 @@
 #include <getopt.h>
 #include <limits.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <sys/prctl.h>
 
 #include "common/escape.h"
 #include "common/exit.h"
@@ -365,12 +365,21 @@ static bool automation_env(void)
     return false;
 }
 
-/* Told by the view and not by the environment, which the caller inside could have changed. */
+/*
+ * Told neither by the environment, which the caller inside could have changed, nor by the view, which exec
+ * and tier nested do not have: inside, and nowhere else, this call is answered as done and does nothing
+ * (design 7).
+ */
 bool orch_inside_sandbox(void)
 {
-    struct stat st;
+    int was = prctl(PR_GET_DUMPABLE, 0, 0, 0, 0), now;
 
-    return lstat("/orch/control", &st) == 0 && S_ISSOCK(st.st_mode) && lstat("/orch/phase.json", &st) == 0;
+    if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+        return false;
+    now = prctl(PR_GET_DUMPABLE, 0, 0, 0, 0);
+    if (was == 1 && now == 0)
+        (void)prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+    return now == 1;
 }
 
 const char *orch_mode_detect(const char *option)

@@ -41,8 +41,8 @@ int orch_preflight_hidden(const char *state, const struct orch_profile *p, const
     return -EINVAL;
 }
 
-int orch_run_compile(const struct orch_run *r, size_t phase, const char *prompt, unsigned attempt,
-                     struct orch_plan **ret, struct orch_diags *d)
+int orch_run_compile_cell(const struct orch_run *r, size_t phase, const char *prompt, unsigned attempt,
+                          const struct orch_cell *cell, struct orch_plan **ret, struct orch_diags *d)
 {
     const struct orch_phase *p = &r->wf->phases[phase];
     ORCH_AUTO_FREE char *pointer = orch_xasprintf("/phases/%zu (its agent's command)", phase);
@@ -52,7 +52,8 @@ int orch_run_compile(const struct orch_run *r, size_t phase, const char *prompt,
         .where_pointer = pointer,
         .filters = &filters,
         .profile = p->profile,
-        .workspace = r->workspace,
+        .workspace = cell ? cell->copy : r->workspace,
+        .cell = cell ? cell->dir : NULL,
         .phase = p->name,
         .base_dir = r->wf->dir,
         .command = &p->agent->command,
@@ -68,9 +69,16 @@ int orch_run_compile(const struct orch_run *r, size_t phase, const char *prompt,
         .uid = r->uid,
         .gid = r->gid,
     };
-    int result = orch_plan_compile(&a, ret, d);
 
-    return result < 0 ? result : orch_preflight_hidden(r->state, p->profile, *ret, d);
+    return orch_plan_compile(&a, ret, d);
+}
+
+int orch_run_compile(const struct orch_run *r, size_t phase, const char *prompt, unsigned attempt,
+                     struct orch_plan **ret, struct orch_diags *d)
+{
+    int result = orch_run_compile_cell(r, phase, prompt, attempt, NULL, ret, d);
+
+    return result < 0 ? result : orch_preflight_hidden(r->state, r->wf->phases[phase].profile, *ret, d);
 }
 
 int orch_run_compile_gate(const struct orch_run *r, const struct orch_gate *g, struct orch_plan **ret,

@@ -76,7 +76,7 @@ static int check_submounts(const char *workspace, bool ignore, struct orch_err *
     if (!found)
         return 0;
     shown = orch_escape_str(found);
-    if (ignore && geteuid() != 0)
+    if (ignore && !orch_is_root())
         return orch_err_exit(err, ORCH_EXIT_UNENFORCEABLE, EINVAL,
                              "'%s' is mounted beneath the workspace; only root can ignore that "
                              "(--ignore-submounts), unmount it",
@@ -229,14 +229,19 @@ void orch_preflight_room(const struct orch_run *r, struct orch_progress *p)
                            room.bytes >> 20, most >> 20);
 }
 
-int orch_preflight_host(const char *state, const char *workspace, struct orch_err *err)
+int orch_preflight_state(const char *state, struct orch_err *err)
 {
     int r = orch_state_prepare(state, err);
 
     if (r == 0)
         r = check_room(state, err);
-    if (r == 0)
-        r = orch_keys_check(state, err);
+    return r < 0 ? r : orch_keys_check(state, err);
+}
+
+int orch_preflight_host(const char *state, const char *workspace, struct orch_err *err)
+{
+    int r = orch_preflight_state(state, err);
+
     if (r < 0)
         return r;
     r = orch_sandbox_probe(state, workspace, err);

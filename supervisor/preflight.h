@@ -6,6 +6,7 @@
 #ifndef ORCH_SUPERVISOR_PREFLIGHT_H
 #define ORCH_SUPERVISOR_PREFLIGHT_H
 
+#include "sandbox/cell.h"
 #include "supervisor/run.h"
 
 /* The real path of the workspace; refuses one that contains the state directory or lies in it, and submounts.
@@ -28,6 +29,12 @@ void orch_preflight_point(struct orch_err *err);
 /* Tries the host. Exit 3; 10 when the state directory is not writable or has no room for a run. */
 int orch_preflight_host(const char *state, const char *workspace, struct orch_err *err);
 
+/* The same for a run: finds its tier. Exit 3 if a profile or gate needs more, or what the tier cannot hold.
+ */
+int orch_preflight_tier(struct orch_run *r, struct orch_err *err);
+/* State directory and room for a run: the first part of that. */
+int orch_preflight_state(const char *state, struct orch_err *err);
+
 /* Says so when less is free than the phases are allowed to write: no refusal, they may never do it. */
 void orch_preflight_room(const struct orch_run *r, struct orch_progress *p);
 
@@ -41,6 +48,9 @@ int orch_run_compile(const struct orch_run *r, size_t phase, const char *prompt,
 /* The same for a gate's command. */
 int orch_run_compile_gate(const struct orch_run *r, const struct orch_gate *g, struct orch_plan **ret,
                           struct orch_diags *d);
+/* The same in a cell, where the workspace is a copy. */
+int orch_run_compile_cell(const struct orch_run *r, size_t phase, const char *prompt, unsigned attempt,
+                          const struct orch_cell *cell, struct orch_plan **ret, struct orch_diags *d);
 /* What --dry-run prints. */
 void orch_preflight_describe(const struct orch_run *r, struct orch_buf *out);
 

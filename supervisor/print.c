@@ -34,7 +34,7 @@ static struct orch_first_look first_look(const char *workspace)
     struct orch_first_look o = {.uid = getuid(), .gid = getgid()};
     struct stat st;
 
-    if (geteuid() == 0 && stat(workspace, &st) == 0) {
+    if (orch_is_root() && stat(workspace, &st) == 0) {
         o.uid = st.st_uid;
         o.gid = st.st_gid;
     }

@@ -28,6 +28,7 @@ void orch_run_fini(struct orch_run *r)
 {
     orch_print_stop(&r->print);
     orch_unmount_wait(&r->unmounts);
+    orch_tier_fini(&r->tier);
     for (size_t i = 0; r->plans && i < r->wf->n_phases; i++)
         orch_plan_free(r->plans[i]);
     free(r->plans);
@@ -86,7 +87,7 @@ static int audit_run_record(struct orch_run *r, struct orch_err *err)
 
     orch_audit_begin(r->audit, "run", &w);
     orch_jw_str(&w, "state", "start");
-    orch_jw_str(&w, "tier", "full");
+    orch_tier_record(&r->tier, &w);
     orch_jw_str(&w, "kernel", uname(&un) == 0 ? un.release : "unknown");
     orch_jw_str(&w, "workflow", r->wf->digest);
     orch_jw_obj(&w, "policies");

@@ -19,6 +19,7 @@
 #include "supervisor/print.h"
 #include "supervisor/progress.h"
 #include "supervisor/signals.h"
+#include "supervisor/tier.h"
 #include "supervisor/state.h"
 
 #define ORCH_AUDIT_NAME "audit.jsonl"
@@ -46,6 +47,7 @@ struct orch_run {
     uint64_t denials;              /* of all agents so far, quiet ones not counted */
     struct orch_print print;       /* the fingerprint being taken */
     struct orch_unmounts unmounts; /* views of dead agents */
+    struct orch_tier_found tier;
 };
 
 void orch_run_init(struct orch_run *r, const struct orch_options *opt);

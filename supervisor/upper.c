@@ -6,11 +6,12 @@
 
 #include "common/io.h"
 #include "sandbox/layer.h"
+#include "sandbox/sandbox.h"
 
 int orch_upper_prepare(const struct orch_strv *below, const char *workspace, const struct orch_plan *plan,
                        const char *upper, const char *scaffold, bool *ret_used, struct orch_err *err)
 {
-    bool root = geteuid() == 0;
+    bool root = orch_is_root();
     struct orch_view view;
     struct orch_entry top;
     int r = orch_view_open(below, workspace, &view, err);

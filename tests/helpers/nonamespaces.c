@@ -2,8 +2,8 @@
  * nonamespaces.c - runs a command as a container runtime with a usual filter does: nonamespaces COMMAND
  * [ARGUMENT...]
  *
- * EPERM for unshare, setns, mounts and clone with namespaces; ENOSYS for clone3, whose flags no filter can
- * see. Everything else is allowed. Needs no privilege.
+ * EPERM for unshare, setns, mounts, keys, tracing of the kernel and clone with namespaces; ENOSYS for clone3,
+ * whose flags no filter can see. Everything else is allowed. Needs no privilege.
  */
 #include <errno.h>
 #include <linux/audit.h>
@@ -36,6 +36,16 @@ int main(int argc, char **argv)
         REFUSE(SYS_fsopen, EPERM),
         REFUSE(SYS_open_tree, EPERM),
         REFUSE(SYS_move_mount, EPERM),
+        REFUSE(SYS_mount_setattr, EPERM),
+        REFUSE(SYS_fsconfig, EPERM),
+        REFUSE(SYS_fsmount, EPERM),
+        REFUSE(SYS_keyctl, EPERM),
+        REFUSE(SYS_add_key, EPERM),
+        REFUSE(SYS_request_key, EPERM),
+        REFUSE(SYS_bpf, EPERM),
+        REFUSE(SYS_perf_event_open, EPERM),
+        REFUSE(SYS_open_by_handle_at, EPERM),
+        REFUSE(SYS_userfaultfd, EPERM),
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone, 0, 3),
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args)),
         BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, NEW, 0, 1),

@@ -2,7 +2,7 @@
 # Installs what the build and the tests need, if this is root on a system with apt-get; otherwise prints the line to run
 # and fails if something is missing. docs/dependencies.md says what each one is for.
 set -eu
-needs='make gcc libc6-dev libseccomp-dev libcap-dev libcjson-dev libsodium-dev libcmocka-dev bats git jq python3 tmux util-linux'
+needs='make gcc libc6-dev libseccomp-dev libcap-dev libcjson-dev libsodium-dev libcmocka-dev bats git jq python3 tmux util-linux bubblewrap'
 
 if ! command -v dpkg-query >/dev/null 2>&1; then
     missing=''

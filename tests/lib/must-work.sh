@@ -29,6 +29,7 @@ sys.exit(0 if libc.syscall(317, 2, 0, ctypes.byref(action)) == 0 else 1)'
     ;;
 cmocka) printf '#include <stdarg.h>\n#include <stddef.h>\n#include <setjmp.h>\n#include <stdint.h>\n#include <cmocka.h>\n' |
     cc -E - >/dev/null 2>&1 ;;
+bubblewrap) command -v bwrap >/dev/null 2>&1 ;;
 setpriv | bats | tmux | git | python3 | cc | make | jq | cmake | node | npm) command -v "$1" >/dev/null 2>&1 ;;
 *) exit 2 ;;
 esac
