@@ -35,15 +35,21 @@ static _Noreturn void report_and_exit(int sock, const struct orch_fail *f)
     _exit(127);
 }
 
+static void unblock_signals(void)
+{
+    sigset_t none;
+
+    (void)sigemptyset(&none);
+    (void)sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
 void orch_reset_signals(void)
 {
     struct sigaction sa = {.sa_handler = SIG_DFL};
-    sigset_t none;
 
     for (int sig = 1; sig < NSIG; sig++)
         (void)sigaction(sig, &sa, NULL);
-    (void)sigemptyset(&none);
-    (void)sigprocmask(SIG_SETMASK, &none, NULL);
+    unblock_signals();
 }
 
 /* Waits until the supervisor has written the id maps. Its death meanwhile is end of file (or PDEATHSIG). */
@@ -228,7 +234,7 @@ static _Noreturn void agent_main(struct orch_start *s)
     struct orch_fail f = {0};
     int listener, missing = 0;
 
-    orch_reset_signals();
+    unblock_signals(); /* dispositions are init's: the default ones */
     (void)setsid();
     (void)umask(022);
     if (agent_stdio(s) < 0) {

@@ -199,7 +199,7 @@ static int prepare(struct orch_exec *e, struct orch_err *err)
     if (r == 0)
         r = compile(e, err);
     if (r == 0)
-        r = orch_state_prepare(e->state, err); /* no probe: this one sandbox is its own */
+        r = orch_state_make(e->state, err); /* no probe: this one sandbox is its own */
     if (r == 0)
         orch_closure_cache_save(e->closures);
     if (r == 0)
