@@ -21,7 +21,6 @@
 #include "sandbox/sandbox_int.h"
 
 #define TICK_MS 250
-#define NOTIFY_BATCH 64
 
 struct running {
     const struct orch_sandbox_args *args;
@@ -184,19 +183,14 @@ static void serve_message(struct running *r)
     }
 }
 
-static void serve_notifications(struct running *r)
+/* One each time round: the one who asked runs on this CPU as soon as we wait again, so a second is rarely
+ * there. */
+static void serve_notification(struct running *r, short revents)
 {
-    struct pollfd p = {.fd = r->notify.listener, .events = POLLIN};
-
-    for (int i = 0; i < NOTIFY_BATCH && poll(&p, 1, 0) > 0; i++) {
-        if (!(p.revents & POLLIN)) { /* POLLHUP: nobody is left who could ask */
-            orch_close_fdp(&r->notify.listener);
-            return;
-        }
+    if (revents & POLLIN)
         obey(r, orch_notify_serve(&r->notify));
-        if (r->ended)
-            return;
-    }
+    else /* POLLHUP: nobody is left who could ask */
+        orch_close_fdp(&r->notify.listener);
 }
 
 /* Returns false at end of file. */
@@ -262,7 +256,7 @@ static void serve(struct running *r, struct pollfd *p, size_t n)
     if (p[SLOT_SOCK].revents && r->sock >= 0)
         serve_message(r);
     if (p[SLOT_LISTENER].revents && !r->ended)
-        serve_notifications(r);
+        serve_notification(r, p[SLOT_LISTENER].revents);
     for (int stream = 1; stream <= 2; stream++)
         if (p[SLOT_OUT + stream - 1].revents && !serve_output(r, stream))
             orch_close_fdp(&r->out_fd[stream - 1]);

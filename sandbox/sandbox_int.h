@@ -12,6 +12,7 @@
 #include <sys/types.h>
 
 #include "sandbox/sandbox.h"
+#include "sandbox/task.h"
 
 /* Set-up steps, in the order in which they happen. A failure travels as (step, errno, path). */
 #define ORCH_STEPS(X)                                                                                        \
@@ -148,6 +149,7 @@ struct orch_notify {
     const struct orch_plan *plan;
     int listener, root; /* root: O_PATH of the sandbox's root, or -1 before it is known */
     const struct orch_sandbox_hooks *hooks;
+    struct orch_who who;
     uint64_t fallbacks, fakes;
     int host_errno; /* we ran out of descriptors: nothing can be judged any more; 0 = no */
     struct seccomp_notif *req;
