@@ -369,25 +369,17 @@ static int open_channels(struct running *r, int agent_ends[3], struct orch_err *
     return 0;
 }
 
-/* Waits for init's hello, writes the maps, says go. */
-static int shake_hands(struct running *r, struct orch_err *err)
+/* If init is gone already, its message or its end says why: the loop reads both. */
+static int let_go_on(const struct running *r, struct orch_err *err)
 {
-    struct orch_msg m;
-    ORCH_AUTO_FD int fd = -1;
-    int got = orch_msg_recv(r->sock, &m, &fd, 0);
+    const struct orch_msg m = {.kind = ORCH_MSG_GO};
+    int got = 0;
 
-    if (got <= 0)
-        return orch_err_sys(err, got < 0 ? -got : ECHILD, "init did not start");
-    if (m.kind == ORCH_MSG_FAILED) {
-        on_failed(r, &m);
-        return 0;
-    }
-    got = orch_write_id_maps(r->init, r->args->plan->uid, r->args->plan->gid, err);
-    if (got < 0)
-        return got;
-    m = (struct orch_msg){.kind = ORCH_MSG_GO};
-    got = orch_msg_send(r->sock, &m, -1);
-    return got < 0 ? orch_err_sys(err, -got, "init is gone") : 0;
+    if (r->start.as_root)
+        got = orch_write_id_maps(r->init, r->args->plan->uid, r->args->plan->gid, err);
+    if (got == 0)
+        (void)orch_msg_send(r->sock, &m, -1);
+    return got;
 }
 
 static int start(struct running *r, struct orch_err *err)
@@ -406,7 +398,7 @@ static int start(struct running *r, struct orch_err *err)
     orch_close_fdp(&ends[1]);
     orch_close_fdp(&ends[2]);
     orch_start_fini(&r->start);
-    return ret == 0 ? shake_hands(r, err) : ret;
+    return ret == 0 ? let_go_on(r, err) : ret;
 }
 
 static void release(struct running *r)
