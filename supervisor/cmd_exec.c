@@ -128,7 +128,8 @@ static int check_tool(const struct orch_exec *e, const char *command, struct orc
 static int compile(struct orch_exec *e, struct orch_err *err)
 {
     struct orch_diags d = {0};
-    ORCH_AUTO(orch_filter_store_close) struct orch_filter_cache filters = orch_filter_store_open(e->state);
+    ORCH_AUTO(orch_filter_store_close)
+    struct orch_filter_cache filters = orch_filter_store_open(e->state, NULL);
     const struct orch_plan_args a = {
         .profile = e->profile,
         .filters = &filters,

@@ -149,8 +149,8 @@ static double end_of(struct job *j, size_t count)
         (void)close(p[1]);
         if (pid < 0 || await(pid) < 0)
             return -1;
-        ended = now_ms(CLOCK_REALTIME);
         last = last_of(p[0]); /* to end of file: nobody of the tree is left */
+        ended = now_ms(CLOCK_REALTIME);
         (void)close(p[0]);
         if (last <= 0)
             return -1;
