@@ -5,8 +5,9 @@
  * usage: cage start COUNT FILE COMMAND...       milliseconds from spawn to exit, the median
  *        cage many COUNT FILE COMMAND...        milliseconds a command, AT_ONCE of them at once
  *        cage kill COUNT FILE COMMAND...        from the agent's line "last NS" to the exit of all, the
- * median cage idle COUNT FILE COMMAND...        KiB of memory (PSS) of COMMAND's own process, once it printed
- *        cage filter FILE                       writes a filter that allows what ours allows, for bubblewrap
+ * median cage idle COUNT FILE COMMAND...        KiB of memory (PSS) of COMMAND's own process, a second after
+ * it printed cage filter FILE                       writes a filter that allows what ours allows, for
+ * bubblewrap
  *
  * FILE is opened as descriptor 9 of every COMMAND (bubblewrap --seccomp 9); "-" is none.
  */
@@ -187,8 +188,10 @@ static double idle(struct job *j, size_t count)
     (void)close(p[1]);
     if (pid < 0)
         return -1;
-    if (read(p[0], &byte, 1) == 1)
+    if (read(p[0], &byte, 1) == 1) {
+        (void)nanosleep(&(struct timespec){.tv_sec = 1}, NULL);
         kib = pss_of(pid);
+    }
     (void)kill(pid, SIGTERM);
     (void)await(pid);
     (void)close(p[0]);
