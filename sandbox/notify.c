@@ -3,7 +3,7 @@
  * recorded.
  *
  * Rules kept here (kernel notes, sections 2-4 and 16): every path replies; nothing blocks; memory is read
- * once; what cannot be read is denied; ID_VALID comes after the last look at /proc and before the reply;
+ * once; what cannot be read is denied; before a record ID_VALID comes after the last look at /proc;
  * CONTINUE never is the reason why something is allowed, because mounts, Landlock, the empty network and the
  * seal check stand behind it.
  */
@@ -570,7 +570,8 @@ enum orch_next orch_notify_serve(struct orch_notify *n)
     judge_logged(&j);
     if (j.denial)
         orch_who_is(&n->who, (pid_t)n->req->pid, &tgid, &exe, &comm);
-    if (ioctl(n->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &n->req->id) < 0)
+    /* A reply to a task that is gone reaches nobody, so only what goes on record or kills is asked about. */
+    if (j.denial && ioctl(n->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &n->req->id) < 0)
         j.denial = false; /* gone: what was read may be another task's */
     else if (j.kills) /* its number stays taken while its notification is pending: this hits nobody else */
         (void)kill((pid_t)n->req->pid, SIGKILL);
