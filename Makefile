@@ -83,7 +83,7 @@ FUZZ_BINS   := $(patsubst tests/fuzz/%.c,$(OUT)/%,$(sort $(wildcard tests/fuzz/f
 TESTLIB     := $(patsubst tests/lib/%.c,$(B)/tests/lib/%.o,$(sort $(wildcard tests/lib/*.c)))
 FAULT_BIN   := $(OUT)/fault/orch-sandbox
 DEPFILES    := $(B)/tests/fault/fault.d $(ALL_OBJS:.o=.d) $(B)/supervisor/main.d $(TESTLIB:.o=.d) $(addsuffix .d,$(UNIT_BINS) $(HELPER_BINS)) \
-               $(addsuffix .d,$(FUZZ_BINS)) $(OUT)/measure.d build/llm.d build/probe.d
+               $(addsuffix .d,$(FUZZ_BINS)) $(OUT)/measure.d $(OUT)/cage.d build/llm.d build/probe.d
 
 .DELETE_ON_ERROR:
 .PHONY: all help lib unit-bins helpers fuzz-bins fault-bin check unit fault redteam asan valgrind tidy cppcheck shellcheck format format-check \
@@ -240,7 +240,7 @@ fault: all helpers fault-bin
 	@ORCH_BUILD=$(OUT) tests/lib/suite.sh fault
 
 # Links what it measures.
-$(OUT)/measure: tests/bench/measure.c $(call upto,all) Makefile
+$(OUT)/measure $(OUT)/cage: $(OUT)/%: tests/bench/%.c $(call upto,all) Makefile
 	$(call say,TEST)
 	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -MF $@.d -MT $@ $(LINK) $(LDFLAGS) -o $@ $< $(call upto,all) $(LIBS)
 
@@ -248,7 +248,7 @@ $(OUT)/measure: tests/bench/measure.c $(call upto,all) Makefile
 redteam: all helpers
 	@ORCH_BUILD=$(OUT) tests/redteam/all
 
-bench: all helpers $(OUT)/measure
+bench: all helpers $(OUT)/measure $(OUT)/cage
 	@tests/bench/run
 	@tests/bench/cheap
 

@@ -195,6 +195,8 @@ int orch_mkdir_p(const char *path, mode_t mode)
     char *end = copy;
     char saved;
 
+    if (stat(path, &st) == 0) /* mostly it is there */
+        return S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
     do {
         end += strspn(end, "/");
         end += strcspn(end, "/");

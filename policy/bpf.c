@@ -4,69 +4,77 @@
  * cannot mean one thing here and another in the kernel. Jumps only go forward: a run takes at most `len`
  * steps.
  */
+#include <stddef.h>
 #include <string.h>
 #include "policy/syscalls.h"
 
-struct machine {
-    const struct sock_filter *prog;
-    size_t len, pc;
-    uint32_t acc;
-    const struct seccomp_data *data;
-};
-
-static bool load(struct machine *m, uint32_t offset)
+static uint32_t word(const struct seccomp_data *d, uint32_t offset)
 {
-    if (offset % 4 != 0 || offset > sizeof(*m->data) - 4)
-        return false;
-    memcpy(&m->acc, (const char *)m->data + offset, 4);
-    m->pc++;
-    return true;
+    uint32_t w;
+    memcpy(&w, (const char *)d + offset, sizeof(w));
+    return w;
 }
 
-static bool jump(struct machine *m, uint32_t by)
+static bool is_word(uint32_t offset)
 {
-    if (by >= m->len - m->pc - 1)
-        return false;
-    m->pc += 1 + (size_t)by;
-    return true;
+    return offset % 4 == 0 && offset <= sizeof(struct seccomp_data) - 4;
 }
 
-static bool branch(struct machine *m, const struct sock_filter *i, bool taken)
+/* How far the instruction at pc jumps with acc; what is no jump goes on with the next. */
+static uint32_t distance(const struct sock_filter *i, uint32_t acc)
 {
-    return jump(m, taken ? i->jt : i->jf);
-}
-
-static bool step(struct machine *m)
-{
-    const struct sock_filter *i = &m->prog[m->pc];
     switch (i->code) {
-    case BPF_LD | BPF_W | BPF_ABS:
-        return load(m, i->k);
-    case BPF_ALU | BPF_AND | BPF_K:
-        m->acc &= i->k;
-        m->pc++;
-        return true;
     case BPF_JMP | BPF_JA:
-        return jump(m, i->k);
+        return i->k;
     case BPF_JMP | BPF_JEQ | BPF_K:
-        return branch(m, i, m->acc == i->k);
+        return acc == i->k ? i->jt : i->jf;
     case BPF_JMP | BPF_JGT | BPF_K:
-        return branch(m, i, m->acc > i->k);
+        return acc > i->k ? i->jt : i->jf;
     case BPF_JMP | BPF_JGE | BPF_K:
-        return branch(m, i, m->acc >= i->k);
+        return acc >= i->k ? i->jt : i->jf;
     default:
-        return false;
+        return UINT32_MAX; /* not of the subset: further than any program is long */
     }
+}
+
+/* Runs from `pc` to a return, or to the first load from `limit` on. Where that is, or len if it goes wrong.
+ */
+static size_t run(const struct sock_filter *prog, size_t len, size_t pc, uint32_t limit,
+                  const struct seccomp_data *d)
+{
+    uint32_t acc = 0;
+    while (pc < len && prog[pc].code != (BPF_RET | BPF_K)) {
+        const struct sock_filter *i = &prog[pc];
+        if (i->code == (BPF_LD | BPF_W | BPF_ABS)) {
+            if (!is_word(i->k))
+                return len;
+            if (i->k >= limit)
+                return pc;
+            acc = word(d, i->k);
+            pc++;
+        } else if (i->code == (BPF_ALU | BPF_AND | BPF_K)) {
+            acc &= i->k;
+            pc++;
+        } else {
+            uint32_t by = distance(i, acc);
+            pc = by >= len - pc - 1 ? len : pc + 1 + by;
+        }
+    }
+    return pc;
+}
+
+size_t orch_bpf_common(const struct sock_filter *prog, size_t len, const struct seccomp_data *d)
+{
+    return run(prog, len, 0, offsetof(struct seccomp_data, instruction_pointer), d);
+}
+
+int64_t orch_bpf_run_from(const struct sock_filter *prog, size_t len, size_t pc, const struct seccomp_data *d)
+{
+    pc = run(prog, len, pc, UINT32_MAX, d);
+    return pc < len ? (int64_t)prog[pc].k : -1;
 }
 
 int64_t orch_bpf_run(const struct sock_filter *prog, size_t len, const struct seccomp_data *d)
 {
-    struct machine m = {.prog = prog, .len = len, .data = d};
-    while (m.pc < len) {
-        if (prog[m.pc].code == (BPF_RET | BPF_K))
-            return prog[m.pc].k;
-        if (!step(&m))
-            return -1;
-    }
-    return -1;
+    return orch_bpf_run_from(prog, len, 0, d);
 }

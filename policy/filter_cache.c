@@ -227,13 +227,20 @@ int orch_filter_get(const struct orch_syscalls *s, const struct orch_filter_cach
                     struct orch_filter *ret, struct orch_err *err)
 {
     char key[ORCH_HEX_SIZE];
-    if (!cache || cache->dirfd < 0)
+    int r = 0;
+    if (!cache || (cache->dirfd < 0 && !cache->memo))
         return orch_filter_build(s, ret, err);
     orch_filter_key(s, key);
-    if (load(s, cache, key, ret))
+    if (orch_filter_memo_get(cache->memo, s, key, ret))
         return 0;
-    int r = orch_filter_build(s, ret, err);
+    if (cache->dirfd < 0) {
+        r = orch_filter_build(s, ret, err);
+    } else if (!load(s, cache, key, ret)) {
+        r = orch_filter_build(s, ret, err);
+        if (r == 0)
+            store(cache, key, ret);
+    }
     if (r == 0)
-        store(cache, key, ret);
+        orch_filter_memo_put(cache->memo, s, key, ret);
     return r;
 }

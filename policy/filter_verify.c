@@ -22,6 +22,7 @@ struct verify {
     const struct orch_syscalls *s;
     const struct orch_filter *f;
     struct orch_err *err;
+    size_t from; /* the program's way for the number at hand, already gone (orch_bpf_common) */
 };
 
 struct samples {
@@ -61,7 +62,7 @@ static int mismatch(const struct verify *v, const struct seccomp_data *d, uint64
 static int check(const struct verify *v, const struct seccomp_data *d)
 {
     int64_t expected = expects_allow(v->s, d) ? SECCOMP_RET_ALLOW : SECCOMP_RET_USER_NOTIF;
-    int64_t found = orch_bpf_run(v->f->prog, v->f->len, d);
+    int64_t found = orch_bpf_run_from(v->f->prog, v->f->len, v->from, d);
     struct orch_sc_answer a;
     if (found != expected)
         return mismatch(v, d, (uint64_t)expected, found);
@@ -173,7 +174,7 @@ static void add_rules(const struct verify *v, int nr, unsigned index, bool flips
 }
 
 /* Boundary values for argument `index` of a call: constants, and with `flips` each bit of each turned over.
- */
+ * Some come twice: looking twice costs less than sorting, unless they are combined. */
 static void sample_argument(const struct verify *v, int nr, unsigned index, bool flips, struct samples *s)
 {
     static const uint64_t edges[] = {
@@ -191,13 +192,33 @@ static void sample_argument(const struct verify *v, int nr, unsigned index, bool
             add_flips(s, f->value);
     }
     add_rules(v, nr, index, flips, s);
-    sort_unique(s);
+    if (!flips)
+        sort_unique(s);
 }
 
-/* The constants of the program's comparisons: where a wrong program changes its mind. */
-static void sample_program(const struct orch_filter *f, struct samples *s)
+static void mark_next(const struct sock_filter *in, bool *next)
 {
-    for (size_t i = 0; i < f->len; i++) {
+    if (in->code == (BPF_JMP | BPF_JA)) {
+        next[in->k] = true;
+    } else if (is_compare(in->code)) {
+        next[in->jt] = true;
+        next[in->jf] = true;
+    } else if (in->code != (BPF_RET | BPF_K)) {
+        next[0] = true;
+    }
+}
+
+/* The constants of the comparisons that can be come to from v->from: where a wrong program changes its mind.
+ * Jumps only go forward, and inside (check_shape). */
+static void sample_program(const struct verify *v, struct samples *s)
+{
+    const struct orch_filter *f = v->f;
+    bool reached[MAX_INSNS + 1] = {[0] = false};
+    reached[v->from] = true;
+    for (size_t i = v->from; i < f->len; i++) {
+        if (!reached[i])
+            continue;
+        mark_next(&f->prog[i], &reached[i + 1]);
         if (!is_compare(f->prog[i].code))
             continue;
         add_sample(s, (uint32_t)(f->prog[i].k - 1));
@@ -305,11 +326,8 @@ static int check_rules(const struct verify *v, int nr, const struct samples per_
     return r;
 }
 
-static int check_conditions(const struct verify *v, int nr, const struct samples *constants)
+static int check_arguments(const struct verify *v, int nr, unsigned args, const struct samples *constants)
 {
-    unsigned args = watched_arguments(v, nr);
-    if (args == 0)
-        return 0;
     struct samples per_arg[6] = {0};
     int r = check_alone(v, nr, args, constants);
     for (unsigned a = 0; r == 0 && a < 6; a++) {
@@ -328,6 +346,19 @@ static int check_conditions(const struct verify *v, int nr, const struct samples
     return r;
 }
 
+static int check_conditions(const struct verify *v, int nr)
+{
+    const struct seccomp_data d = {.nr = nr, .arch = AUDIT_ARCH_X86_64};
+    ORCH_AUTO(free_samples) struct samples constants = {0};
+    unsigned args = watched_arguments(v, nr);
+    struct verify at = *v;
+    if (args == 0)
+        return 0;
+    at.from = orch_bpf_common(v->f->prog, v->f->len, &d);
+    sample_program(&at, &constants);
+    return check_arguments(&at, nr, args, &constants);
+}
+
 /* A number with all arguments alike: enough where no condition exists. */
 static int check_pattern(const struct verify *v, uint32_t arch, uint32_t nr, uint64_t pattern)
 {
@@ -341,9 +372,12 @@ static int check_number(const struct verify *v, uint32_t nr)
 {
     static const uint64_t patterns[] = {
         0, 1, UINT64_C(0x80000000), UINT64_C(0xffffffff), UINT64_C(1) << 32, ~UINT64_C(0)};
+    const struct seccomp_data d = {.nr = (int)nr, .arch = AUDIT_ARCH_X86_64};
+    struct verify at = *v;
     int r = 0;
+    at.from = orch_bpf_common(v->f->prog, v->f->len, &d);
     for (size_t i = 0; r == 0 && i < ORCH_NELEM(patterns); i++)
-        r = check_pattern(v, AUDIT_ARCH_X86_64, nr, patterns[i]);
+        r = check_pattern(&at, AUDIT_ARCH_X86_64, nr, patterns[i]);
     return r;
 }
 
@@ -388,14 +422,14 @@ int orch_filter_verify(const struct orch_syscalls *s, const struct orch_filter *
     if (r < 0)
         return r;
     ORCH_AUTO(free_samples) struct samples constants = {0};
-    sample_program(f, &constants);
+    sample_program(&v, &constants);
     r = check_beyond(&v, &constants);
     for (uint32_t nr = 0; r == 0 && nr < ORCH_SC_MAX; nr++) {
         r = check_number(&v, nr);
         if (r == 0)
             r = check_abi(&v, nr);
         if (r == 0)
-            r = check_conditions(&v, (int)nr, &constants);
+            r = check_conditions(&v, (int)nr);
     }
     return r;
 }

@@ -118,7 +118,7 @@ static void set(struct orch_sc_entry *e, enum orch_sc_kind kind, int errnum, con
 /* The meaning of nr without any rule: permitted by the profile's list or not. */
 static void base_entry(const struct orch_syscalls *s, int nr, bool allowed, struct orch_sc_entry *e)
 {
-    *e = (struct orch_sc_entry){.kind = ORCH_SC_REFUSE};
+    *e = (struct orch_sc_entry){.kind = ORCH_SC_REFUSE, .fast = e->fast};
     const struct watched *w = find_watched(s, nr);
     const struct orch_sc_judged *j = orch_sc_find_judged(nr);
     if (j && among(start_calls, ORCH_NELEM(start_calls), nr)) { /* our own use is what the filter allows */
@@ -190,22 +190,25 @@ static void allow_name(struct compile *c, const char *name)
         c->allowed[nr] = true;
 }
 
-static bool member(const char *const *list, const char *name)
+static void mark_members(const char *const *list, bool set[ORCH_SC_MAX])
 {
-    for (size_t i = 0; list && list[i]; i++)
-        if (strcmp(list[i], name) == 0)
-            return true;
-    return false;
+    for (size_t i = 0; list && list[i]; i++) {
+        int nr = orch_syscall_number(list[i]);
+        if (nr >= 0)
+            set[nr] = true;
+    }
 }
 
 /* A group of @escape alone is a mistake that must be seen; of others, those members stay out of reach. */
 size_t orch_syscall_group_allows(const char *group, bool set[ORCH_SC_MAX])
 {
-    const char *const *escape = orch_syscall_group("@escape"), *const *m = orch_syscall_group(group);
+    const char *const *m = orch_syscall_group(group);
+    bool escape[ORCH_SC_MAX] = {false};
     size_t n = 0;
+    mark_members(orch_syscall_group("@escape"), escape);
     for (size_t i = 0; m && m[i]; i++) {
         int nr = orch_syscall_number(m[i]);
-        if (nr < 0 || orch_sc_never_allowed(nr) || member(escape, m[i]))
+        if (nr < 0 || orch_sc_never_allowed(nr) || escape[nr])
             continue;
         n++;
         if (set)
@@ -242,7 +245,7 @@ static void rule_entry(struct compile *c, int nr, struct orch_sc_entry *e)
     }
     if (!r || permits(r))
         return;
-    *e = (struct orch_sc_entry){.kind = ORCH_SC_KILL, .origin = r->origin};
+    *e = (struct orch_sc_entry){.kind = ORCH_SC_KILL, .fast = e->fast, .origin = r->origin};
     if (r->action == ORCH_RULE_ERRNO)
         set(e, ORCH_SC_REFUSE, r->errnum, r->origin);
 }
@@ -267,9 +270,19 @@ static void apply_conditions(struct compile *c)
     }
 }
 
+void orch_syscalls_init(struct orch_syscalls *s, const struct orch_profile *p)
+{
+    s->profile = p;
+    s->inet = false;
+    s->refuse_origin[0] = '\0';
+    for (size_t nr = 0; nr < ORCH_SC_MAX; nr++)
+        s->e[nr] = (struct orch_sc_entry){.kind = ORCH_SC_REFUSE, .fast = s->room[nr]};
+}
+
 int orch_syscalls_compile(const struct orch_profile *p, struct orch_syscalls *ret, struct orch_diags *d)
 {
-    *ret = (struct orch_syscalls){.profile = p, .inet = orch_strv_has(&p->sc_allow, "@network-client")};
+    orch_syscalls_init(ret, p);
+    ret->inet = orch_strv_has(&p->sc_allow, "@network-client");
     (void)snprintf(ret->refuse_origin, sizeof(ret->refuse_origin), "%s#/syscalls",
                    p->file ? p->file : (p->name ? p->name : "profile"));
     struct compile *c = orch_xcalloc(1, sizeof(*c));
@@ -374,7 +387,8 @@ static void answer_rule(const struct orch_syscalls *s, int nr, const struct orch
                         const uint64_t args[6], struct orch_sc_answer *ret)
 {
     if (permits(r)) { /* as if the profile's list named it; paths are still judged */
-        struct orch_sc_entry e;
+        struct orch_sc_fast room[ORCH_SC_MAX_FAST];
+        struct orch_sc_entry e = {.fast = room};
         base_entry(s, nr, true, &e);
         answer_entry(s, nr, &e, args, r->n_args > 0, ret);
         ret->log = r->action == ORCH_RULE_LOG ? r->origin : NULL;

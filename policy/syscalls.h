@@ -38,11 +38,11 @@ struct orch_sc_fast {
 
 struct orch_sc_entry {
     enum orch_sc_kind kind;
-    int errnum;     /* REFUSE */
-    bool always;    /* ALLOW without any condition: never notified */
-    uint8_t n_fast; /* otherwise: allowed by the filter if one of fast[] holds */
-    struct orch_sc_fast fast[ORCH_SC_MAX_FAST];
-    const char *origin; /* rule that says so, never NULL; static or owned by the profile */
+    int errnum;                /* REFUSE */
+    bool always;               /* ALLOW without any condition: never notified */
+    uint8_t n_fast;            /* otherwise: allowed by the filter if one of fast[] holds */
+    struct orch_sc_fast *fast; /* room for ORCH_SC_MAX_FAST, in the table's room[] */
+    const char *origin;        /* rule that says so, never NULL; static or owned by the profile */
 };
 
 struct orch_syscalls {
@@ -51,6 +51,7 @@ struct orch_syscalls {
     bool inet;                          /* AF_INET and AF_INET6 sockets permitted (@network-client) */
     char refuse_origin[256]; /* "PROFILE#/syscalls"; e[].origin points here, so this struct is not copied by
                                 value */
+    struct orch_sc_fast room[ORCH_SC_MAX][ORCH_SC_MAX_FAST]; /* last and mostly never touched: half a MB */
 };
 
 struct orch_sc_answer {
@@ -60,6 +61,9 @@ struct orch_sc_answer {
     bool quiet;      /* REFUSE: recorded, but counts for nobody: a usual question of runtimes */
     const char *log; /* a log rule matched: unless the call is refused, it is put on record under this rule */
 };
+
+/* A table that refuses everything. */
+void orch_syscalls_init(struct orch_syscalls *s, const struct orch_profile *p);
 
 /* Fills the table. -EINVAL + diagnostics where the profile asks for what this version cannot do exactly. */
 int orch_syscalls_compile(const struct orch_profile *p, struct orch_syscalls *ret, struct orch_diags *d);
@@ -90,6 +94,11 @@ int orch_filter_verify(const struct orch_syscalls *s, const struct orch_filter *
 /* Runs a classic BPF program over d; returns the seccomp action value, or -1 for an instruction or jump
  * outside the subset. */
 int64_t orch_bpf_run(const struct sock_filter *prog, size_t len, const struct seccomp_data *d);
+/* The way that every call of d's ABI and number takes: up to the first instruction that reads anything else,
+ * or the return. What follows from there does not depend on the way. */
+size_t orch_bpf_common(const struct sock_filter *prog, size_t len, const struct seccomp_data *d);
+int64_t orch_bpf_run_from(const struct sock_filter *prog, size_t len, size_t pc,
+                          const struct seccomp_data *d);
 void orch_filter_fini(struct orch_filter *f);
 
 /* Number by name (libseccomp's, then our table of newer ones), -1 if unknown; name by number or NULL. */

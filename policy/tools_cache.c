@@ -6,8 +6,8 @@
  * resolution would say. Times that are too young to show a further change are not trusted: such a resolution
  * is not kept. What is the caller's (tool list, PATH, identity) is in the key.
  *
- * On disk: SHA-256 of the rest in hex, then length-prefixed fields. A file that is not ours alone, or that is
- * damaged, is as none. There is nothing in it that the owner of the state directory could not do anyway.
+ * On disk: a checksum of the rest in hex, then length-prefixed fields. A file that is not ours alone, or that
+ * is damaged, is as none. There is nothing in it that the owner of the state directory could not do anyway.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -22,7 +22,7 @@
 #include "common/io.h"
 #include "policy/tools_internal.h"
 
-#define MAGIC "orch-sandbox closure 2"
+#define MAGIC "orch-sandbox closure 3"
 #define MAX_BYTES (16u << 20)
 #define MAX_FILES 64u
 #define PREFIX "closure-"
@@ -253,7 +253,7 @@ static bool read_kept(const char *dir_path, const char *key, struct orch_buf *re
     if (fd < 0 || !only_ours(fd, S_IFREG) || orch_read_all(fd, MAX_BYTES, ret) < 0 ||
         ret->len < ORCH_HEX_SIZE)
         return false;
-    orch_sha256_buf(ret->data + ORCH_HEX_SIZE - 1, ret->len - (ORCH_HEX_SIZE - 1), hex);
+    orch_checksum_buf(ret->data + ORCH_HEX_SIZE - 1, ret->len - (ORCH_HEX_SIZE - 1), hex);
     if (memcmp(hex, ret->data, ORCH_HEX_SIZE - 1) != 0)
         return false;
     ret->len -= ORCH_HEX_SIZE - 1;
@@ -270,7 +270,7 @@ static int write_kept(int dir, const struct kept *k)
     char hex[ORCH_HEX_SIZE];
     if (fd < 0)
         return -errno;
-    orch_sha256_buf(k->blob.data, k->blob.len, hex);
+    orch_checksum_buf(k->blob.data, k->blob.len, hex);
     int r = orch_write_all(fd, hex, ORCH_HEX_SIZE - 1);
     if (r == 0)
         r = orch_write_all(fd, k->blob.data, k->blob.len);

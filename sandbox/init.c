@@ -38,34 +38,43 @@ _Noreturn void orch_init_report(int sock, const struct orch_fail *f)
     _exit(127);
 }
 
-void orch_reset_signals(void)
+static void unblock_signals(void)
 {
-    struct sigaction sa = {.sa_handler = SIG_DFL};
     sigset_t none;
 
-    for (int sig = 1; sig < NSIG; sig++)
-        (void)sigaction(sig, &sa, NULL);
     (void)sigemptyset(&none);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-/* Waits until the supervisor has written the id maps. Its death meanwhile is end of file (or PDEATHSIG). */
-static int wait_for_go(int sock, struct orch_fail *f)
+void orch_reset_signals(void)
 {
-    struct orch_msg m = {.kind = ORCH_MSG_HELLO};
+    struct sigaction sa = {.sa_handler = SIG_DFL};
+
+    for (int sig = 1; sig < NSIG; sig++)
+        (void)sigaction(sig, &sa, NULL);
+    unblock_signals();
+}
+
+/*
+ * Waits for the supervisor's word, which mostly is there already: started by root it has written the id maps.
+ * An ordinary user's we write ourselves, which saves a way there and back. The supervisor's death meanwhile
+ * is end of file (or PDEATHSIG).
+ */
+static int wait_for_go(const struct orch_start *s, struct orch_fail *f)
+{
+    struct orch_msg m;
     int fd, r;
 
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || prctl(PR_SET_DUMPABLE, 1) < 0)
         return orch_fail_set(f, ORCH_STEP_WAIT, errno, NULL);
     (void)setsid();
-    r = orch_msg_send(sock, &m, -1);
-    if (r == 0)
-        r = orch_msg_recv(sock, &m, &fd, 0);
+    r = orch_msg_recv(s->sock, &m, &fd, 0);
     if (r == 0)
         _exit(127); /* the supervisor is gone */
     if (r < 0 || m.kind != ORCH_MSG_GO)
         return orch_fail_set(f, ORCH_STEP_WAIT, r < 0 ? -r : EPROTO, NULL);
-    return 0;
+    r = s->as_root ? 0 : orch_write_id_maps(0, s->plan->uid, s->plan->gid, NULL);
+    return r < 0 ? orch_fail_set(f, ORCH_STEP_IDENTITY, -r, "/proc/self/uid_map") : 0;
 }
 
 /* The supervisor has just put us into a cgroup of this sandbox's: seen from inside, that is the root, and its
@@ -266,7 +275,7 @@ static _Noreturn void agent_main(struct orch_start *s)
     struct orch_fail f = {0};
     int r, listener, missing = 0;
 
-    orch_reset_signals();
+    unblock_signals(); /* dispositions are init's: the default ones */
     (void)setsid();
     (void)umask(022);
     r = agent_stdio(s);
@@ -301,6 +310,7 @@ pid_t orch_init_start_agent(struct orch_start *s, struct orch_fail *f)
     return pid;
 }
 
+/* The agent's end is the attempt's: the supervisor would only kill us, and with us dies all that is left. */
 static void reap(int sock, pid_t agent)
 {
     int status;
@@ -309,12 +319,14 @@ static void reap(int sock, pid_t agent)
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
         struct orch_msg m = {.kind = ORCH_MSG_EXITED, .value = status};
 
-        if (pid == agent)
-            (void)orch_msg_send(sock, &m, -1);
+        if (pid != agent)
+            continue;
+        (void)orch_msg_send(sock, &m, -1);
+        _exit(0);
     }
 }
 
-/* Until the supervisor kills us, or is gone: then everything here dies with us. */
+/* Until the agent ends, the supervisor kills us, or is gone: then everything here dies with us. */
 static _Noreturn void reaper_loop(int sock, pid_t agent, int sigchld)
 {
     struct pollfd fds[] = {{.fd = sock, .events = POLLIN}, {.fd = sigchld, .events = POLLIN}};
@@ -347,7 +359,7 @@ _Noreturn void orch_init_main(struct orch_start *s)
     if (orch_init_own_stdio(s, &f) < 0)
         orch_init_report(s->sock, &f);
     orch_init_keep_only_ours(s);
-    if (wait_for_go(s->sock, &f) < 0 || forget_cgroup(&s->plan->profile->limits, &f) < 0 ||
+    if (wait_for_go(s, &f) < 0 || forget_cgroup(&s->plan->profile->limits, &f) < 0 ||
         take_identity(s, &f) < 0 || orch_view_build(s, &f) < 0 || make_control(s, &control, &f) < 0 ||
         set_network(s->plan, &f) < 0 || enter_workspace(s->plan, &f) < 0 ||
         (s->args->tty && orch_tty_make(s, &f) < 0))

@@ -50,11 +50,19 @@ static uint64_t rights_of_abi(int abi)
     return rights;
 }
 
+static int add_to(int ruleset, int fd, uint64_t rights)
+{
+    struct landlock_path_beneath_attr attr = {.parent_fd = fd, .allowed_access = rights};
+
+    if (rights && syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &attr, 0) < 0)
+        return -errno;
+    return 0;
+}
+
 /* A path that is not there (a rule for a file still to come) is no error: what covers it from above holds. */
 static int add_rule(int ruleset, const char *path, uint64_t rights, uint64_t handled)
 {
     ORCH_AUTO_FD int fd = open(path, O_PATH | O_CLOEXEC | O_NOFOLLOW);
-    struct landlock_path_beneath_attr attr = {.parent_fd = fd, .allowed_access = rights & handled};
     struct stat st;
 
     if (fd < 0)
@@ -63,13 +71,17 @@ static int add_rule(int ruleset, const char *path, uint64_t rights, uint64_t han
         return -errno;
     if (S_ISLNK(st.st_mode))
         return 0;
-    if (!S_ISDIR(st.st_mode))
-        attr.allowed_access &= LL_FILE_ONLY;
-    if (attr.allowed_access == 0)
-        return 0;
-    if (syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &attr, 0) < 0)
-        return -errno;
-    return 0;
+    return add_to(ruleset, fd, rights & handled & (S_ISDIR(st.st_mode) ? ~UINT64_C(0) : LL_FILE_ONLY));
+}
+
+/* One of the closure's files, known to be none of a directory: it was just attached as that. */
+static int add_file(int ruleset, const char *path, uint64_t rights, uint64_t handled)
+{
+    ORCH_AUTO_FD int fd = open(path, O_PATH | O_CLOEXEC | O_NOFOLLOW);
+
+    if (fd < 0)
+        return errno == ENOENT || errno == ENOTDIR ? 0 : -errno;
+    return add_to(ruleset, fd, rights & handled & LL_FILE_ONLY);
 }
 
 static uint64_t access_rights(const struct orch_plan *plan, const struct orch_place *place)
@@ -114,20 +126,45 @@ static uint64_t hole_rights(const struct orch_plan *plan, const struct orch_plac
     return 0;
 }
 
+/* Does a rule for what lies above give reading already? Landlock adds up what is given on the way. */
+static bool is_readable_anyway(const struct orch_plan *plan, const char *path)
+{
+    for (size_t i = 0; i < plan->n_places; i++) {
+        const struct orch_place *p = &plan->places[i];
+
+        if (p->kind == ORCH_PLACE_HOST && p->directory && p->access != ORCH_ACCESS_NONE &&
+            orch_path_beneath(path, p->path))
+            return true;
+    }
+    return false;
+}
+
+static int add_entry(int ruleset, const struct orch_plan *plan, const struct orch_closure_entry *e,
+                     uint64_t handled)
+{
+    switch (e->kind) {
+    case ORCH_CLOSURE_LINK:
+        return 0;
+    case ORCH_CLOSURE_PROGRAM:
+    case ORCH_CLOSURE_LOADER:
+        return add_file(ruleset, e->path, LL_READ | ORCH_LL_EXECUTE, handled);
+    case ORCH_CLOSURE_LIBRARY:
+        return is_readable_anyway(plan, e->path) ? 0 : add_file(ruleset, e->path, LL_READ, handled);
+    case ORCH_CLOSURE_DIR:
+        return add_rule(ruleset, e->path, LL_READ | ORCH_LL_EXECUTE, handled);
+    case ORCH_CLOSURE_DATA_DIR:
+        return add_rule(ruleset, e->path, LL_READ, handled);
+    }
+    return -EINVAL;
+}
+
 static int add_closure(int ruleset, const struct orch_plan *plan, uint64_t handled, struct orch_fail *f)
 {
     for (size_t i = 0; i < plan->closure.n; i++) {
-        const struct orch_closure_entry *e = &plan->closure.v[i];
-        uint64_t rights = LL_READ;
-        int r;
+        int r = add_entry(ruleset, plan, &plan->closure.v[i], handled);
 
-        if (e->kind == ORCH_CLOSURE_LINK)
-            continue;
-        if (e->kind == ORCH_CLOSURE_PROGRAM || e->kind == ORCH_CLOSURE_LOADER || e->kind == ORCH_CLOSURE_DIR)
-            rights |= ORCH_LL_EXECUTE;
-        r = add_rule(ruleset, e->path, rights, handled);
         if (r < 0)
-            return orch_fail_set(f, ORCH_STEP_LANDLOCK, -r, e->path);
+            return orch_fail_set(f, ORCH_STEP_LANDLOCK, -r, plan->closure.v[i].path);
     }
     return 0;
 }

@@ -94,6 +94,8 @@ int orch_layer_usage(const char *upper, uint64_t *ret_bytes, uint64_t *ret_entri
 /* Makes every file and directory beneath path durable: a few by fsync, many by syncfs. */
 int orch_layer_sync(const char *path);
 
+/* May the plan want a scaffold: does it hide something of the workspace, or put something private in it? */
+bool orch_layer_wants_scaffold(const struct orch_plan *plan);
 /*
  * Writes into the empty directory `dir` an overlay layer that makes the plan's view true without leaving
  * ghosts in any upper: whiteouts for paths with access none (literal ones, and for anywhere-rules all

@@ -267,6 +267,17 @@ static int hide_anywhere(const char *path, const char *name, unsigned char d_typ
     return r < 0 ? r : 1;
 }
 
+bool orch_layer_wants_scaffold(const struct orch_plan *plan)
+{
+    for (size_t i = 0; i < plan->n_places; i++) {
+        const struct orch_place *p = &plan->places[i];
+
+        if (p->kind == ORCH_PLACE_SCRATCH || (p->kind == ORCH_PLACE_WSRULE && p->access == ORCH_ACCESS_NONE))
+            return true;
+    }
+    return hidden_anywhere(plan, NULL);
+}
+
 int orch_layer_scaffold(const struct orch_view *v, const struct orch_plan *plan, const char *dir, uid_t uid,
                         gid_t gid, bool *ret_used, struct orch_err *err)
 {

@@ -92,7 +92,7 @@ int orch_nested_cell(const struct orch_sandbox_args *a, struct orch_err *err)
  */
 static int begin(struct orch_start *s, struct orch_fail *f)
 {
-    struct orch_msg m = {.kind = ORCH_MSG_HELLO};
+    struct orch_msg m;
     int fd, r;
 
     if (prctl(PR_SET_PDEATHSIG, SIGTERM) < 0 || prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
@@ -101,9 +101,7 @@ static int begin(struct orch_start *s, struct orch_fail *f)
     (void)setsid();
     /* Refused where keyctl is; then the agent has no use for a keyring either. */
     (void)syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);
-    r = orch_msg_send(s->sock, &m, -1);
-    if (r == 0)
-        r = orch_msg_recv(s->sock, &m, &fd, 0);
+    r = orch_msg_recv(s->sock, &m, &fd, 0);
     if (r == 0)
         _exit(127);
     if (r < 0 || m.kind != ORCH_MSG_GO)

@@ -2,7 +2,7 @@
  * notify.c - the judge's bench: one notified call at a time is received, judged, answered and recorded.
  *
  * Rules kept here (kernel notes, sections 2-4 and 16): every path replies; nothing blocks; memory is read
- * once; what cannot be read is denied; ID_VALID comes after the last look at /proc and before the reply;
+ * once; what cannot be read is denied; before a record ID_VALID comes after the last look at /proc;
  * CONTINUE is never why something is allowed: mounts, Landlock, the empty network and the seal check are.
  */
 #include <errno.h>
@@ -21,6 +21,7 @@ int orch_notify_init(struct orch_notify *n, const struct orch_plan *plan, const 
     struct seccomp_notif_sizes sizes;
 
     *n = (struct orch_notify){.plan = plan, .listener = -1, .root = -1, .hooks = h};
+    orch_who_init(&n->who);
     if (syscall(SYS_seccomp, SECCOMP_GET_NOTIF_SIZES, 0, &sizes) < 0)
         return -errno;
     n->req_size = sizes.seccomp_notif > sizeof(*n->req) ? sizes.seccomp_notif : sizeof(*n->req);
@@ -34,6 +35,7 @@ void orch_notify_fini(struct orch_notify *n)
 {
     orch_close_fdp(&n->listener);
     orch_close_fdp(&n->root);
+    orch_who_fini(&n->who);
     free(n->req);
     free(n->resp);
     n->req = NULL;
@@ -511,12 +513,10 @@ enum orch_next orch_notify_serve(struct orch_notify *n)
         return ORCH_GO_ON; /* the task died or was interrupted meanwhile */
     judge(&j);
     judge_logged(&j);
-    if (j.denial) {
-        tgid = orch_task_tgid((pid_t)n->req->pid);
-        exe = orch_task_exe((pid_t)n->req->pid);
-        comm = orch_task_comm((pid_t)n->req->pid);
-    }
-    if (ioctl(n->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &n->req->id) < 0)
+    if (j.denial)
+        orch_who_is(&n->who, (pid_t)n->req->pid, &tgid, &exe, &comm);
+    /* A reply to a task that is gone reaches nobody, so only what goes on record or kills is asked about. */
+    if (j.denial && ioctl(n->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &n->req->id) < 0)
         j.denial = false; /* gone: what was read may be another task's */
     else if (j.kills) /* its number stays taken while its notification is pending: this hits nobody else */
         (void)kill((pid_t)n->req->pid, SIGKILL);

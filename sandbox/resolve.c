@@ -265,25 +265,52 @@ static char *last_component(char *path)
     return strrchr(path, '/') + 1;
 }
 
-/* A name that is not there in a directory that is: the common answer of a search. False: walk it. */
-static bool missing_in_parent(int root, const char *text, bool nofollow, struct orch_path *ret)
+static bool is_dots(const char *name)
 {
-    ORCH_AUTO_FREE char *copy = orch_xstrdup(text), *dir = NULL, *head = NULL;
-    ORCH_AUTO_FD int parent = -1;
-    char *leaf = last_component(copy);
-    struct stat st;
+    return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
+}
 
-    if (!*leaf || strcmp(leaf, ".") == 0 || strcmp(leaf, "..") == 0)
+/*
+ * The deepest directory on the way that is there, opened; path is cut to it, and *ret_name is what is missing
+ * in it, or the first of it. -errno: walk it.
+ */
+static int deepest(int root, char *path, char **ret_name)
+{
+    for (;;) {
+        char *leaf = last_component(path);
+        int fd;
+
+        if (!*leaf || is_dots(leaf))
+            return -EINVAL;
+        free(*ret_name);
+        *ret_name = orch_xstrdup(leaf);
+        *leaf = '\0';
+        fd = open_in_root(root, path, false);
+        if (fd != -ENOENT)
+            return fd;
+    }
+}
+
+/* What is not there, or lies in what is not: the common answer of a search. False: walk it. */
+static bool missing_below(int root, const char *text, bool nofollow, struct orch_path *ret)
+{
+    ORCH_AUTO_FREE char *copy = orch_xstrdup(text), *name = NULL, *dir = NULL;
+    ORCH_AUTO_FD int fd = deepest(root, copy, &name);
+    const char *tail = text + strlen(copy), *rest;
+    struct stat st;
+    bool last;
+
+    if (fd < 0 || on_proc(fd))
         return false;
-    head = orch_xstrndup(copy, (size_t)(leaf - copy));
-    parent = open_in_root(root, head, false);
-    if (parent < 0 || on_proc(parent) || (!nofollow && fstatat(parent, leaf, &st, AT_SYMLINK_NOFOLLOW) == 0))
+    rest = tail + strlen(name);
+    last = rest[strspn(rest, "/")] == '\0';
+    if ((!last || !nofollow) && fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
         return false; /* there after all: a symlink to something missing */
-    dir = fd_path(parent);
+    dir = fd_path(fd);
     if (!dir)
         return false;
-    ret->parent = true;
-    ret->path = orch_path_normalize(dir, leaf);
+    ret->parent = last;
+    ret->path = orch_path_normalize(dir, tail);
     return true;
 }
 
@@ -305,7 +332,7 @@ int orch_task_resolve(int root, pid_t tid, int dirfd, const char *text, bool nof
     fd = open_in_root(root, full, nofollow);
     if (fd >= 0)
         return found(fd, ret);
-    if (fd == -ENOENT && missing_in_parent(root, full, nofollow, ret))
+    if (fd == -ENOENT && missing_below(root, full, nofollow, ret))
         return 0;
     return walk_path(root, tid, full, nofollow, ret);
 }

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -23,7 +24,6 @@
 #include "sandbox/watch.h"
 
 #define TICK_MS 250
-#define NOTIFY_BATCH 64
 
 struct running {
     const struct orch_sandbox_args *args;
@@ -37,7 +37,7 @@ struct running {
     struct orch_tty_input input;
     int pidfd, sock, out_fd[2]; /* out_fd: our ends of stdout and stderr; of a terminal the first */
     uint64_t began, last_tick, output_left;
-    bool ready, ended, started;
+    bool ready, ended, started, trimmed;
 };
 
 static const char *const class_names[] = {
@@ -219,19 +219,14 @@ static void serve_message(struct running *r)
     }
 }
 
-static void serve_notifications(struct running *r)
+/* One each time round: the one who asked runs on this CPU as soon as we wait again, so a second is rarely
+ * there. */
+static void serve_notification(struct running *r, short revents)
 {
-    struct pollfd p = {.fd = r->notify.listener, .events = POLLIN};
-
-    for (int i = 0; i < NOTIFY_BATCH && poll(&p, 1, 0) > 0; i++) {
-        if (!(p.revents & POLLIN)) { /* POLLHUP: nobody is left who could ask */
-            orch_close_fdp(&r->notify.listener);
-            return;
-        }
+    if (revents & POLLIN)
         obey(r, orch_notify_serve(&r->notify));
-        if (r->ended)
-            return;
-    }
+    else /* POLLHUP: nobody is left who could ask */
+        orch_close_fdp(&r->notify.listener);
 }
 
 /* Returns false at end of file. */
@@ -271,6 +266,9 @@ static void tick(struct running *r)
     uint64_t now = orch_now_ms();
     const char *limit;
 
+    if (!r->trimmed) /* what compiling needed: an agent that is still there may stay for hours */
+        (void)malloc_trim(0);
+    r->trimmed = true;
     r->last_tick = now;
     if (r->args->wall_ms && now - r->began >= r->args->wall_ms)
         end_with_limit(r, "wall");
@@ -329,7 +327,7 @@ static void serve(struct running *r, struct pollfd *p, size_t n)
     if (p[SLOT_SOCK].revents && r->sock >= 0)
         serve_message(r);
     if (p[SLOT_LISTENER].revents && !r->ended)
-        serve_notifications(r);
+        serve_notification(r, p[SLOT_LISTENER].revents);
     for (int stream = 1; stream <= 2; stream++)
         if ((p[SLOT_OUT + stream - 1].revents & ~POLLOUT) && !serve_output(r, stream))
             orch_close_fdp(&r->out_fd[stream - 1]);
@@ -461,27 +459,18 @@ static int open_channels(struct running *r, int agent_ends[3], struct orch_err *
     return 0;
 }
 
-/* Waits for init's hello, writes the maps, says go. */
-static int shake_hands(struct running *r, struct orch_err *err)
+/* If init is gone already, its message or its end says why: the loop reads both. */
+static int let_go_on(const struct running *r, struct orch_err *err)
 {
-    struct orch_msg m;
-    ORCH_AUTO_FD int fd = -1;
-    int got = orch_msg_recv(r->sock, &m, &fd, 0);
+    const struct orch_msg m = {.kind = ORCH_MSG_GO};
+    int got = 0;
 
-    if (got <= 0)
-        return orch_err_sys(err, got < 0 ? -got : ECHILD, "init did not start");
-    if (m.kind == ORCH_MSG_FAILED) {
-        on_failed(r, &m);
-        return 0;
-    }
-    got = orch_watch_admit(&r->watch, r->init, err);
-    if (got == 0 && !r->args->plan->nested)
+    got = orch_watch_admit(&r->watch, r->init, err); /* before it may fork */
+    if (got == 0 && r->start.as_root && !r->args->plan->nested)
         got = orch_write_id_maps(r->init, r->args->plan->uid, r->args->plan->gid, err);
-    if (got < 0)
-        return got;
-    m = (struct orch_msg){.kind = ORCH_MSG_GO};
-    got = orch_msg_send(r->sock, &m, -1);
-    return got < 0 ? orch_err_sys(err, -got, "init is gone") : 0;
+    if (got == 0)
+        (void)orch_msg_send(r->sock, &m, -1);
+    return got;
 }
 
 static int start(struct running *r, struct orch_err *err)
@@ -501,7 +490,7 @@ static int start(struct running *r, struct orch_err *err)
     orch_close_fdp(&ends[1]);
     orch_close_fdp(&ends[2]);
     orch_start_fini(&r->start);
-    return ret == 0 ? shake_hands(r, err) : ret;
+    return ret == 0 ? let_go_on(r, err) : ret;
 }
 
 static void release(struct running *r)

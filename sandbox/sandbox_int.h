@@ -12,6 +12,7 @@
 #include <sys/types.h>
 
 #include "sandbox/sandbox.h"
+#include "sandbox/task.h"
 
 /* Set-up steps, in the order in which they happen. A failure travels as (step, errno, path). */
 #define ORCH_STEPS(X)                                                                                        \
@@ -51,13 +52,12 @@ enum orch_step {
 const char *orch_step_text(enum orch_step s);
 
 enum orch_msg_kind {
-    ORCH_MSG_HELLO = 1, /* init -> supervisor: maps may be written */
-    ORCH_MSG_GO,        /* supervisor -> init */
-    ORCH_MSG_FAILED,    /* init or agent -> supervisor: step, errnum, path */
-    ORCH_MSG_TTY,       /* init: fds: [our end of the agent's terminal] */
-    ORCH_MSG_READY,     /* init: view is up; fds: [control listener] */
-    ORCH_MSG_LISTENER,  /* agent: fds: [notification listener]; value: missing features */
-    ORCH_MSG_EXITED,    /* init: the agent ended; value: wait status */
+    ORCH_MSG_GO = 1,   /* supervisor -> init: go on; started by root, the id maps are written */
+    ORCH_MSG_FAILED,   /* init or agent -> supervisor: step, errnum, path */
+    ORCH_MSG_TTY,      /* init: fds: [our end of the agent's terminal] */
+    ORCH_MSG_READY,    /* init: view is up; fds: [control listener] */
+    ORCH_MSG_LISTENER, /* agent: fds: [notification listener]; value: missing features */
+    ORCH_MSG_EXITED,   /* init: the agent ended; value: wait status */
 };
 
 struct orch_msg { /* fixed size, one datagram of the SOCK_SEQPACKET pair */
@@ -85,6 +85,8 @@ struct orch_overlay_trees {
     struct orch_tree layer; /* holds upper/ and work/; path NULL = read-only */
 };
 
+#define ORCH_GONE_MAX 8
+
 struct orch_start { /* all that init needs; built by the supervisor before clone */
     const struct orch_sandbox_args *args;
     const struct orch_plan *plan;
@@ -95,11 +97,14 @@ struct orch_start { /* all that init needs; built by the supervisor before clone
     int sock;                        /* init's end */
     int stdio[3];                    /* what the agent gets as 0, 1, 2 */
     bool as_root;
+    pid_t gone[ORCH_GONE_MAX]; /* killed, not yet waited for: they lent a user namespace */
+    unsigned n_gone;
 };
 
 /* users.c: identities and the trees that only root can make. */
 int orch_start_prepare(struct orch_start *s, struct orch_err *err);
 void orch_start_fini(struct orch_start *s);
+/* pid 0: our own. */
 int orch_write_id_maps(pid_t pid, uid_t uid, gid_t gid, struct orch_err *err);
 
 /* Set-up functions return 0 or -1 after filling *fail; they run in init or in the agent's process. */
@@ -176,6 +181,7 @@ struct orch_notify {
     const struct orch_plan *plan;
     int listener, root; /* root: O_PATH of the sandbox's root, or -1 before it is known */
     const struct orch_sandbox_hooks *hooks;
+    struct orch_who who;
     uint64_t fallbacks, fakes;
     pid_t init;
     struct orch_control *control; /* tier nested: where connections made in the caller's stead go */

@@ -59,24 +59,6 @@ char *orch_task_link(pid_t tid, const char *what)
     return orch_readlink(AT_FDCWD, name);
 }
 
-char *orch_task_exe(pid_t tid)
-{
-    return orch_task_link(tid, "exe");
-}
-
-char *orch_task_comm(pid_t tid)
-{
-    ORCH_AUTO_BUF struct orch_buf b = {0};
-    char name[64];
-
-    (void)snprintf(name, sizeof(name), "/proc/%d/comm", tid);
-    if (orch_read_file(AT_FDCWD, name, 256, &b) < 0 || b.len == 0)
-        return NULL;
-    if (b.data[b.len - 1] == '\n')
-        b.len--;
-    return orch_xstrndup(b.data, b.len);
-}
-
 /* The value of a numeric field of /proc/TID/status; `last` takes the last number of the line (NSpid). */
 static pid_t status_field(pid_t tid, const char *field, bool last)
 {

@@ -38,9 +38,20 @@ void orch_path_fini(struct orch_path *p);
  * already. */
 bool orch_task_on_host(const char *path);
 
-/* readlink of /proc/TID/exe and contents of /proc/TID/comm; NULL if they cannot be had. Caller frees. */
-char *orch_task_exe(pid_t tid);
-char *orch_task_comm(pid_t tid);
+/* Who asked lately (who.c). */
+#define ORCH_WHO_KEPT 8
+struct orch_who {
+    struct orch_who_task {
+        pid_t tid, tgid; /* tid 0: nobody */
+        int dir, comm;   /* O_PATH of /proc/TID, and its file comm */
+    } kept[ORCH_WHO_KEPT];
+};
+
+void orch_who_init(struct orch_who *w);
+void orch_who_fini(struct orch_who *w);
+/* The process (0 if unknown) of a task that waits, readlink of its /proc/TID/exe and contents of
+ * /proc/TID/comm (NULL if they cannot be had; caller frees). */
+void orch_who_is(struct orch_who *w, pid_t tid, pid_t *ret_tgid, char **ret_exe, char **ret_comm);
 /* readlink of /proc/TID/WHAT ("cwd", "fd/3"), NULL if it cannot be had. Caller frees. */
 char *orch_task_link(pid_t tid, const char *what);
 /* The thread's number in its own pid namespace, 0 if unknown. */

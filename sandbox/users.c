@@ -68,7 +68,10 @@ static int write_proc(pid_t pid, const char *name, const char *text)
     char path[64];
     ORCH_AUTO_FD int fd = -1;
 
-    (void)snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
+    if (pid)
+        (void)snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
+    else
+        (void)snprintf(path, sizeof(path), "/proc/self/%s", name);
     fd = open(path, O_WRONLY | O_CLOEXEC);
     if (fd < 0)
         return -errno;
@@ -99,8 +102,23 @@ int orch_write_id_maps(pid_t pid, uid_t uid, gid_t gid, struct orch_err *err)
     return write_maps(pid, uid, uid, gid, gid, err);
 }
 
+static void wait_for(pid_t pid)
+{
+    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+        ;
+}
+
+/* It dies while we go on; orch_start_fini waits for it. */
+static void end_lender(struct orch_start *s, pid_t pid)
+{
+    (void)kill(pid, SIGKILL);
+    if (s->n_gone == ORCH_GONE_MAX)
+        wait_for(s->gone[--s->n_gone]);
+    s->gone[s->n_gone++] = pid;
+}
+
 /* A user namespace that exists only as a descriptor: on-disk owner -> the agent's ids. */
-static int idmap_namespace(uid_t owner, gid_t group, uid_t uid, gid_t gid, struct orch_err *err)
+static int idmap_namespace(struct orch_start *s, uid_t owner, gid_t group, struct orch_err *err)
 {
     struct clone_args ca = {.flags = CLONE_NEWUSER, .exit_signal = SIGCHLD};
     char path[64];
@@ -117,14 +135,13 @@ static int idmap_namespace(uid_t owner, gid_t group, uid_t uid, gid_t gid, struc
         for (;;)
             pause();
     }
-    r = write_maps(pid, owner, uid, group, gid, err);
+    r = write_maps(pid, owner, s->plan->uid, group, s->plan->gid, err);
     if (r == 0) {
         (void)snprintf(path, sizeof(path), "/proc/%d/ns/user", pid);
         fd = open(path, O_RDONLY | O_CLOEXEC);
         r = fd < 0 ? orch_err_sys(err, errno, "cannot open the user namespace") : 0;
     }
-    (void)kill(pid, SIGKILL);
-    (void)waitpid(pid, NULL, 0);
+    end_lender(s, pid);
     return r < 0 ? r : fd;
 }
 
@@ -134,7 +151,7 @@ static int detach(struct orch_tree *t, struct orch_err *err)
     return t->fd < 0 ? orch_err_sys(err, errno, "cannot open '%s'", t->path) : 0;
 }
 
-static int detach_idmapped(struct orch_tree *t, const struct orch_plan *plan, struct orch_err *err)
+static int detach_idmapped(struct orch_start *s, struct orch_tree *t, struct orch_err *err)
 {
     struct mount_attr attr = {.attr_set = MOUNT_ATTR_IDMAP};
     ORCH_AUTO_FD int ns = -1;
@@ -145,7 +162,7 @@ static int detach_idmapped(struct orch_tree *t, const struct orch_plan *plan, st
         return r;
     if (fstat(t->fd, &st) < 0)
         return orch_err_sys(err, errno, "cannot inspect '%s'", t->path);
-    ns = idmap_namespace(st.st_uid, st.st_gid, plan->uid, plan->gid, err);
+    ns = idmap_namespace(s, st.st_uid, st.st_gid, err);
     if (ns < 0)
         return ns;
     attr.userns_fd = (uint64_t)ns;
@@ -179,7 +196,7 @@ static int prepare_overlay(struct orch_start *s, const struct orch_overlay *o, s
     if (r == 0 && s->as_root && o->layer_dir)
         r = detach(&ret->layer, err);
     if (r == 0 && s->as_root)
-        r = detach_idmapped(&ret->lowers[ret->n_lowers - 1], s->plan, err);
+        r = detach_idmapped(s, &ret->lowers[ret->n_lowers - 1], err);
     return r;
 }
 
@@ -257,7 +274,7 @@ static int prepare_place(struct orch_start *s, size_t i, char **seen, struct orc
     if (!place->own || !s->as_root)
         return detach_unreachable(s, place->path, seen, &s->binds[i], err);
     s->binds[i] = (struct orch_tree){.path = place->path, .fd = -1};
-    return detach_idmapped(&s->binds[i], s->plan, err);
+    return detach_idmapped(s, &s->binds[i], err);
 }
 
 static int prepare_binds(struct orch_start *s, struct orch_err *err)
@@ -317,4 +334,6 @@ void orch_start_fini(struct orch_start *s)
     close_trees(s->binds, s->plan->n_places);
     close_trees(s->closure_binds, s->plan->closure.n);
     s->binds = s->closure_binds = NULL;
+    while (s->n_gone)
+        wait_for(s->gone[--s->n_gone]);
 }

@@ -129,9 +129,7 @@ static int open_source(const struct orch_tree *t, const char *path)
     return fd < 0 ? -errno : fd;
 }
 
-/* name: where it goes, beneath base. */
-static int bind_named(int base, const char *name, const struct orch_tree *t, const char *path, bool directory,
-                      uint64_t attrs)
+static int bind_path(int root, const struct orch_tree *t, const char *path, bool directory, uint64_t attrs)
 {
     ORCH_AUTO_FD int tree = open_source(t, path);
     int r;
@@ -139,12 +137,7 @@ static int bind_named(int base, const char *name, const struct orch_tree *t, con
     if (tree < 0)
         return tree;
     r = orch_view_set_attr(tree, attrs, AT_RECURSIVE);
-    return r < 0 ? r : orch_view_attach(tree, base, name, !directory);
-}
-
-static int bind_path(int root, const struct orch_tree *t, const char *path, bool directory, uint64_t attrs)
-{
-    return bind_named(root, path, t, path, directory, attrs);
+    return r < 0 ? r : orch_view_attach(tree, root, path, !directory);
 }
 
 /* A directory of the view that many paths in a row lie in: walked to once. */
@@ -172,6 +165,33 @@ static int enter_parent(int root, const char *path, struct parent *p)
         return p->fd;
     p->path = ORCH_TAKE_PTR(dir);
     return 0;
+}
+
+/*
+ * Attaches a tree at one name of a directory: that of the host, whose names are known to be what the closure
+ * says, takes one call. A name that is missing, or that an agent may have made, is opened and looked at.
+ */
+static int attach_at(int tree, const struct parent *in, const char *name, bool known, bool file)
+{
+    if (known && orch_sys_move_mount(tree, "", in->fd, name, MOVE_MOUNT_F_EMPTY_PATH) == 0)
+        return 0;
+    if (known && errno != ENOENT)
+        return -errno;
+    return orch_view_attach(tree, in->fd, name, file);
+}
+
+static int bind_closure(struct orch_start *s, int root, size_t i, bool directory, uint64_t attrs,
+                        struct parent *in)
+{
+    const char *path = s->plan->closure.v[i].path;
+    ORCH_AUTO_FD int tree = open_source(&s->closure_binds[i], path);
+    int r = tree < 0 ? tree : enter_parent(root, path, in);
+
+    if (r == 0)
+        r = orch_view_set_attr(tree, attrs, AT_RECURSIVE);
+    return r < 0 ? r
+                 : attach_at(tree, in, strrchr(path, '/') + 1, !orch_path_beneath(path, s->plan->workspace),
+                             !directory);
 }
 
 /* Executable mounts are only those of the closure, unless the profile says "tools": "*" (kernel notes,
@@ -290,9 +310,7 @@ static int attach_closure(struct orch_start *s, int root, struct orch_fail *f)
                 continue;
             directory = stat(e->path, &st) == 0 && S_ISDIR(st.st_mode);
         }
-        r = enter_parent(root, e->path, &in);
-        if (r == 0)
-            r = bind_named(in.fd, strrchr(e->path, '/'), &s->closure_binds[i], e->path, directory, attrs);
+        r = bind_closure(s, root, i, directory, attrs, &in);
         if (r < 0)
             return orch_fail_set(f, ORCH_STEP_BIND, -r, e->path);
     }

@@ -129,7 +129,8 @@ static int check_tool(const struct orch_exec *e, const char *command, struct orc
 int orch_exec_compile(const struct orch_exec *e, const char *workspace, const char *cell,
                       struct orch_plan **ret, struct orch_diags *d)
 {
-    ORCH_AUTO(orch_filter_store_close) struct orch_filter_cache filters = orch_filter_store_open(e->state);
+    ORCH_AUTO(orch_filter_store_close)
+    struct orch_filter_cache filters = orch_filter_store_open(e->state, NULL);
     const struct orch_plan_args a = {
         .profile = e->profile,
         .filters = &filters,
@@ -224,7 +225,7 @@ static int prepare(struct orch_exec *e, struct orch_err *err)
     if (r == 0)
         r = compile(e, err);
     if (r == 0)
-        r = orch_state_prepare(e->state, err);
+        r = orch_state_make(e->state, err); /* no probe: this one sandbox is its own */
     if (r == 0)
         r = find_tier(e, err);
     if (r == 0)

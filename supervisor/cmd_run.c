@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/exit.h"
+#include "policy/filter_cache.h"
 #include "common/io.h"
 #include "supervisor/preflight.h"
 
@@ -55,6 +56,7 @@ static int prepare(struct orch_run *r, struct orch_err *err)
     int k;
 
     r->closures = orch_state_closures(r->state);
+    r->filters = orch_filter_memo_new();
     k = compile_plans(r);
     if (k == 0)
         k = orch_preflight_all_limits(r, err);

@@ -50,8 +50,8 @@ int orch_exec_compile(const struct orch_exec *e, const char *workspace, const ch
 /* Locks a layer directory: a descriptor, or -errno. Removes those beside it that nobody holds. */
 int orch_exec_hold(const char *dir);
 void orch_exec_sweep(const char *parent);
-/* Makes the throw-away layer in the state directory: dir, upper, scaffold and held. ret: what runs on it, its
- * pointers valid as long as e; whoever wants files or a time limit sets them. */
+/* Makes the throw-away layer in the state directory, if the plan needs one: dir, upper, scaffold and held.
+ * ret: what runs on it, its pointers valid as long as e; whoever wants files or a time limit sets them. */
 int orch_exec_layer(struct orch_exec *e, struct orch_sandbox_args *ret, struct orch_err *err);
 /* Layer, scaffold, sandbox. 0 or -errno: then nothing ran. */
 int orch_exec_sandbox(struct orch_exec *e, struct orch_err *err);

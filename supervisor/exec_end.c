@@ -106,6 +106,8 @@ int orch_exec_changes(struct orch_exec *e, struct orch_err *err)
     struct orch_changes c = {0};
     int r;
 
+    if (!e->upper)
+        return 0;
     orch_strv_add(&layers, e->upper);
     r = orch_view_open(&layers, e->workspace, &full, err);
     if (r == 0)

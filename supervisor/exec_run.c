@@ -110,9 +110,15 @@ static int make_sub(const struct orch_exec *e, const char *name, mode_t mode, ch
     return orch_err_sys(err, errno, "cannot make the layer");
 }
 
-static int make_layer(struct orch_exec *e, char **ret_scaffold, struct orch_err *err)
+/* Nothing can be written to the workspace, nothing in it is hidden: the view needs no directory of ours. */
+static bool wants_layer(const struct orch_exec *e)
 {
-    ORCH_AUTO_FREE char *parent = orch_xasprintf("%s/exec", e->state);
+    return e->plan->workspace_writes || orch_layer_wants_scaffold(e->plan) || e->tier.nested ||
+           (e->opt && e->opt->apply);
+}
+
+static int make_layer(struct orch_exec *e, const char *parent, char **ret_scaffold, struct orch_err *err)
+{
     ORCH_AUTO_FREE char *dir = orch_xasprintf("%s/XXXXXX", parent);
     ORCH_AUTO_FREE char *work = NULL;
     int r = orch_mkdir_p(parent, 0700);
@@ -123,13 +129,14 @@ static int make_layer(struct orch_exec *e, char **ret_scaffold, struct orch_err 
     e->held = orch_exec_hold(e->dir);
     if (e->held < 0)
         return orch_err_sys(err, -e->held, "cannot lock the layer");
-    orch_exec_sweep(parent);
     if (orch_is_root() && chown(e->dir, orch_agent_uid(), orch_agent_gid()) < 0)
         return orch_err_sys(err, errno, "cannot make the layer");
     r = make_sub(e, "upper", 0755, &e->upper, err);
     if (r == 0)
         r = make_sub(e, "work", 0700, &work, err);
-    return r < 0 ? r : make_sub(e, "scaffold", 0755, ret_scaffold, err);
+    if (r == 0 && orch_layer_wants_scaffold(e->plan))
+        r = make_sub(e, "scaffold", 0755, ret_scaffold, err);
+    return r;
 }
 
 /* Tier nested: a copy of the workspace in place of an overlay, and the plan for it. */
@@ -163,11 +170,13 @@ static int enter_cell(struct orch_exec *e, struct orch_sandbox_args *ret, struct
 int orch_exec_layer(struct orch_exec *e, struct orch_sandbox_args *ret, struct orch_err *err)
 {
     static const struct orch_strv none;
+    ORCH_AUTO_FREE char *parent = orch_xasprintf("%s/exec", e->state);
     ORCH_AUTO_FREE char *scaffold = NULL;
     bool used = false;
-    int r = make_layer(e, &scaffold, err);
+    int r = wants_layer(e) ? make_layer(e, parent, &scaffold, err) : 0;
 
-    if (r == 0)
+    orch_exec_sweep(parent);
+    if (r == 0 && e->upper)
         r = orch_upper_prepare(&none, e->workspace, e->plan, e->upper, scaffold, &used, err);
     if (r == 0 && e->tier.nested)
         return enter_cell(e, ret, err);

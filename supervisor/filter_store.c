@@ -27,9 +27,9 @@ static int open_own(int parent, const char *name)
     return st.st_uid == geteuid() && (st.st_mode & 022) == 0 ? ORCH_TAKE_FD(fd) : -EPERM;
 }
 
-struct orch_filter_cache orch_filter_store_open(const char *state)
+struct orch_filter_cache orch_filter_store_open(const char *state, struct orch_filter_memo *memo)
 {
-    struct orch_filter_cache c = {.dirfd = -1, .note = print_note};
+    struct orch_filter_cache c = {.dirfd = -1, .note = print_note, .memo = memo};
     ORCH_AUTO_FD int top = state ? open(state, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
     ORCH_AUTO_FD int cache = top >= 0 ? open_own(top, "cache") : -1;
     int r = cache >= 0 ? open_own(cache, "filters") : cache;

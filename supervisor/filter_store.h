@@ -10,7 +10,7 @@
 #include "policy/filter_cache.h"
 
 /* dirfd is owned by the result and -1 if there is no cache. state may be NULL. */
-struct orch_filter_cache orch_filter_store_open(const char *state);
+struct orch_filter_cache orch_filter_store_open(const char *state, struct orch_filter_memo *memo);
 void orch_filter_store_close(struct orch_filter_cache *c);
 
 #endif

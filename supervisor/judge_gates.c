@@ -188,7 +188,7 @@ int orch_judge_gates(struct judge *j, struct orch_err *err)
     struct orch_attempt *a = j->a;
     ORCH_AUTO_FREE char *scratch = NULL;
     ORCH_AUTO(orch_filter_store_close)
-    struct orch_filter_cache filters = orch_filter_store_open(a->run->state);
+    struct orch_filter_cache filters = orch_filter_store_open(a->run->state, a->run->filters);
     int r = make_scratch(a, &scratch, err);
     struct orch_gate_ctx c = {
         .run_id = a->run->dir.id,

@@ -46,7 +46,8 @@ int orch_run_compile_cell(const struct orch_run *r, size_t phase, const char *pr
 {
     const struct orch_phase *p = &r->wf->phases[phase];
     ORCH_AUTO_FREE char *pointer = orch_xasprintf("/phases/%zu (its agent's command)", phase);
-    ORCH_AUTO(orch_filter_store_close) struct orch_filter_cache filters = orch_filter_store_open(r->state);
+    ORCH_AUTO(orch_filter_store_close)
+    struct orch_filter_cache filters = orch_filter_store_open(r->state, r->filters);
     const struct orch_plan_args a = {
         .where_file = r->wf->file,
         .where_pointer = pointer,
@@ -84,7 +85,8 @@ int orch_run_compile(const struct orch_run *r, size_t phase, const char *prompt,
 int orch_run_compile_gate(const struct orch_run *r, const struct orch_gate *g, struct orch_plan **ret,
                           struct orch_diags *d)
 {
-    ORCH_AUTO(orch_filter_store_close) struct orch_filter_cache filters = orch_filter_store_open(r->state);
+    ORCH_AUTO(orch_filter_store_close)
+    struct orch_filter_cache filters = orch_filter_store_open(r->state, r->filters);
     const struct orch_plan_args a = {
         .where_file = r->wf->file,
         .where_pointer = g->origin,

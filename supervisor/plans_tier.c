@@ -40,7 +40,8 @@ static const struct orch_profile *needs_full(const struct orch_run *r)
 static int gate_accepts(const struct orch_run *r, const struct orch_gate *g, struct orch_err *err)
 {
     ORCH_AUTO(orch_plan_freep) struct orch_plan *plan = NULL;
-    ORCH_AUTO(orch_filter_store_close) struct orch_filter_cache filters = orch_filter_store_open(r->state);
+    ORCH_AUTO(orch_filter_store_close)
+    struct orch_filter_cache filters = orch_filter_store_open(r->state, r->filters);
     const struct orch_plan_args a = {
         .filters = &filters,
         .profile = g->profile,

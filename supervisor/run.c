@@ -1,4 +1,5 @@
 /* run.c - the run loop: ask the state what comes next, do it, journal it. See run.h. */
+#include "policy/filter_cache.h"
 #include "supervisor/keys.h"
 #include "supervisor/run.h"
 
@@ -33,6 +34,7 @@ void orch_run_fini(struct orch_run *r)
         orch_plan_free(r->plans[i]);
     free(r->plans);
     orch_closure_cache_free(r->closures);
+    orch_filter_memo_free(r->filters);
     orch_strv_fini(&r->secrets);
     orch_workflow_free(r->wf);
     orch_audit_close(r->audit);

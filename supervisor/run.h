@@ -37,6 +37,7 @@ struct orch_run {
     struct orch_signals signals;
     struct orch_progress progress;
     struct orch_closure_cache *closures; /* of all plans of this process */
+    struct orch_filter_memo *filters;    /* the same */
     struct orch_plan **plans; /* one per phase, NULL where it has no agent; compiled before anything starts */
     struct orch_strv
         secrets; /* values that any phase gets by pass_env: written nowhere, whoever prints them */

@@ -82,14 +82,25 @@ static int state_error(struct orch_err *err, int errnum, const char *what, const
     return r;
 }
 
-int orch_state_prepare(const char *state, struct orch_err *err)
+int orch_state_make(const char *state, struct orch_err *err)
 {
     ORCH_AUTO_FREE char *runs = orch_xasprintf("%s/runs", state);
-    ORCH_AUTO_FREE char *probe = orch_xasprintf("%s/.probe-%ld", state, (long)getpid());
     int r = orch_mkdir_p(runs, 0700);
 
     if (r < 0)
         return state_error(err, -r, "cannot create the state directory", runs);
+    if (faccessat(AT_FDCWD, state, W_OK | X_OK, AT_EACCESS) < 0)
+        return state_error(err, errno, "cannot write the state directory", state);
+    return 0;
+}
+
+int orch_state_prepare(const char *state, struct orch_err *err)
+{
+    ORCH_AUTO_FREE char *probe = orch_xasprintf("%s/.probe-%ld", state, (long)getpid());
+    int r = orch_state_make(state, err);
+
+    if (r < 0)
+        return r;
     if (mkdir(probe, 0700) < 0)
         return state_error(err, errno, "cannot write the state directory", state);
     (void)rmdir(probe);

@@ -28,7 +28,10 @@ struct orch_rundir {
  * ~/.local/state/orch-sandbox. Symlinks of what exists already are resolved. Creates nothing. Exit 2.
  */
 int orch_state_resolve(const char *option, char **ret, struct orch_err *err);
-/* Creates it (0700) where missing and proves that it can be written. Exit 10. */
+/* Creates it (0700) where missing; may we write there? For who makes something in it at once, or nothing.
+ * Exit 10. */
+int orch_state_make(const char *state, struct orch_err *err);
+/* The same, and proves that it can be written. */
 int orch_state_prepare(const char *state, struct orch_err *err);
 
 /* Resolutions of tools that are kept in STATE/cache. Caller frees. */

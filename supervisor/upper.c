@@ -23,7 +23,7 @@ int orch_upper_prepare(const struct orch_strv *below, const char *workspace, con
             r = orch_err_sys(err, errno, "cannot set the mode of the layer's root");
         orch_entry_fini(&top);
     }
-    if (r == 0)
+    if (r == 0 && scaffold)
         r = orch_layer_scaffold(&view, plan, scaffold, root ? plan->uid : (uid_t)-1,
                                 root ? plan->gid : (gid_t)-1, ret_used, err);
     orch_view_fini(&view);

@@ -1,11 +1,13 @@
 /*
  * bench.c - times commands in turn (A B C A B C ...) and prints each median with its ratio to the first of
- * its group.
+ * its group, and to the group's case PEER.
  *
  * usage: bench ROUNDS JSON-FILE < cases
  * A case is a line "GROUP<TAB>NAME<TAB>COMMAND"; COMMAND is run by sh -c with its output thrown away. One
- * that begins with '@' measures itself and prints milliseconds. The first case of a group is its base.
- * Interleaving lets a ratio hold when the machine's speed drifts. A command that fails ends the bench.
+ * that begins with '@' measures itself and prints a number: milliseconds, or what a group named "GROUP/UNIT"
+ * says. The first case of a group is its base. Interleaving lets a ratio hold when the machine's speed
+ * drifts. "spread" is the middle half of the rounds in parts of the median: where it is wide, the machine was
+ * busy. A command that fails ends the bench.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,12 +21,14 @@
 
 #define MAX_CASES 64
 #define MAX_ROUNDS 200
+#define PEER "bubblewrap"
+#define NOISY 0.3 /* a spread beyond this says more about the machine than about the case */
 
 extern char **environ;
 
 struct bench_case {
     char group[32], name[48], command[2048];
-    double ms[MAX_ROUNDS];
+    double ms[MAX_ROUNDS], median, spread;
 };
 
 static struct bench_case cases[MAX_CASES];
@@ -95,30 +99,55 @@ static int compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static double median(struct bench_case *c, size_t rounds)
+static void summarise(struct bench_case *c, size_t rounds)
 {
     qsort(c->ms, rounds, sizeof(c->ms[0]), compare);
-    return c->ms[rounds / 2];
+    c->median = c->ms[rounds / 2];
+    c->spread = (c->ms[rounds * 3 / 4] - c->ms[rounds / 4]) / c->median;
 }
 
-static void report(size_t rounds, FILE *json)
+static const char *unit_of(const struct bench_case *c)
 {
-    const char *group = "";
-    double base = 1;
+    const char *slash = strchr(c->group, '/');
 
-    printf("%-12s %-28s %10s %8s\n", "group", "case", "median ms", "ratio");
+    return slash ? slash + 1 : "ms";
+}
+
+/* The case that c is compared with: the first of its group, or the one called name; NULL if there is none. */
+static const struct bench_case *base_of(const struct bench_case *c, const char *name)
+{
+    for (size_t i = 0; i < n_cases; i++)
+        if (strcmp(cases[i].group, c->group) == 0 && (!name || strcmp(cases[i].name, name) == 0))
+            return &cases[i];
+    return NULL;
+}
+
+static void report(FILE *json)
+{
+    size_t noisy = 0;
+
+    printf("%-14s %-32s %10s %-5s %7s %7s %7s\n", "group", "case", "median", "", "ratio", "peer", "spread");
     fprintf(json, "[");
     for (size_t i = 0; i < n_cases; i++) {
-        double m = median(&cases[i], rounds);
+        const struct bench_case *c = &cases[i], *first = base_of(c, NULL), *peer = base_of(c, PEER);
+        int n = (int)strcspn(c->group, "/");
+        char to_peer[16] = "";
 
-        if (strcmp(group, cases[i].group) != 0)
-            base = m;
-        group = cases[i].group;
-        printf("%-12s %-28s %10.2f %8.2f\n", group, cases[i].name, m, m / base);
-        fprintf(json, "%s\n {\"group\":\"%s\",\"case\":\"%s\",\"median_ms\":%.3f,\"ratio\":%.3f}",
-                i ? "," : "", group, cases[i].name, m, m / base);
+        if (peer)
+            (void)snprintf(to_peer, sizeof(to_peer), "%.2f", c->median / peer->median);
+        noisy += c->spread > NOISY;
+        printf("%-14.*s %-32s %10.2f %-5s %7.2f %7s %6.0f%%\n", n, c->group, c->name, c->median, unit_of(c),
+               c->median / first->median, to_peer, c->spread * 100);
+        fprintf(json,
+                "%s\n {\"group\":\"%.*s\",\"case\":\"%s\",\"unit\":\"%s\",\"median\":%.4f,\"ratio\":%.3f,"
+                "\"peer_ratio\":%s,\"spread\":%.3f}",
+                i ? "," : "", n, c->group, c->name, unit_of(c), c->median, c->median / first->median,
+                peer ? to_peer : "null", c->spread);
     }
     fprintf(json, "\n]\n");
+    if (noisy)
+        printf("noisy: %zu of %zu cases spread over more than %.0f%% of their median; trust only ratios\n",
+               noisy, n_cases, NOISY * 100);
 }
 
 int main(int argc, char **argv)
@@ -147,6 +176,8 @@ int main(int argc, char **argv)
         perror(argv[2]);
         return 1;
     }
-    report(rounds, json);
+    for (size_t i = 0; i < n_cases; i++)
+        summarise(&cases[i], rounds);
+    report(json);
     return fclose(json) == 0 ? 0 : 1;
 }

@@ -225,6 +225,7 @@ static int time_command(char **v)
  * One run of a workflow whose agents are bench_agent, read from its records.
  * start: from a verdict to the first instruction of the next attempt's agent.
  * end:   from the agent's last instruction to its verdict.
+ * attempt: both, and what lies between: from one agent's first instruction to the next one's.
  * sweep: from the run's last record to the exit of the supervisor.
  */
 struct stamps {
@@ -300,7 +301,9 @@ static double of_phases(const char *what, struct stamps *s, double exited)
     if (strcmp(what, "sweep") == 0)
         return exited - s->end;
     for (size_t i = 1; i < s->n_agents; i++)
-        v[n++] = strcmp(what, "start") == 0 ? s->first[i] - s->verdict[i - 1] : s->verdict[i] - s->last[i];
+        v[n++] = strcmp(what, "start") == 0     ? s->first[i] - s->verdict[i - 1]
+                 : strcmp(what, "attempt") == 0 ? s->first[i] - s->first[i - 1]
+                                                : s->verdict[i] - s->last[i];
     return median(v, n);
 }
 
@@ -337,6 +340,7 @@ static const struct verb {
     {"time", 2, time_command},
     {"start", 4, NULL},
     {"end", 4, NULL},
+    {"attempt", 4, NULL},
     {"sweep", 4, NULL},
 };
 

@@ -2,13 +2,14 @@
  * bench_agent.c - the agent of the bench: prints when it began and when it ended, and in between does one
  * thing.
  *
- * usage: bench_agent nothing | stat | make COUNT | edit COUNT
+ * usage: bench_agent nothing | stat | make COUNT | edit COUNT | stubborn COUNT
  * stat looks at every file beneath the working directory, make creates COUNT empty files in it, edit rewrites
- * the first COUNT directories' file "0". It prints "first NS" and "last NS" (CLOCK_REALTIME, as the logs
- * have).
+ * the first COUNT directories' file "0", stubborn leaves COUNT processes that ignore every signal in sessions
+ * of their own. It prints "first NS" and "last NS" (CLOCK_REALTIME, as the logs have).
  */
 #include <fcntl.h>
 #include <ftw.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -76,6 +77,37 @@ static int do_edit(unsigned long n)
     return 0;
 }
 
+static _Noreturn void stay(int ready)
+{
+    (void)setsid();
+    for (int sig = 1; sig < NSIG; sig++)
+        (void)signal(sig, SIG_IGN);
+    (void)!write(ready, "", 1);
+    for (;;)
+        (void)pause();
+}
+
+static int do_stubborn(unsigned long n)
+{
+    char byte;
+    int p[2];
+
+    if (pipe(p) < 0)
+        return -1;
+    for (unsigned long i = 0; i < n; i++) {
+        pid_t pid = fork();
+
+        if (pid < 0)
+            return -1;
+        if (pid == 0)
+            stay(p[1]);
+    }
+    for (unsigned long i = 0; i < n; i++)
+        if (read(p[0], &byte, 1) != 1)
+            return -1;
+    return 0;
+}
+
 static int do_nothing(unsigned long n)
 {
     (void)n;
@@ -85,7 +117,11 @@ static int do_nothing(unsigned long n)
 static const struct {
     const char *name;
     int (*run)(unsigned long n);
-} verbs[] = {{"nothing", do_nothing}, {"stat", do_stat}, {"make", do_make}, {"edit", do_edit}};
+} verbs[] = {{"nothing", do_nothing},
+             {"stat", do_stat},
+             {"make", do_make},
+             {"edit", do_edit},
+             {"stubborn", do_stubborn}};
 
 int main(int argc, char **argv)
 {

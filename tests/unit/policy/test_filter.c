@@ -188,11 +188,11 @@ static void random_tables_verify(void **state)
     (void)state;
     static struct orch_profile p;
     for (size_t round = 0; round < 60; round++) {
-        memset(&table, 0, sizeof(table));
-        table.profile = &p;
+        orch_syscalls_init(&table, &p);
         for (size_t i = 0; i < ORCH_SC_MAX; i++) {
             uint64_t dice = next_random() % 20;
             table.e[i].origin = "test";
+            table.e[i].kind = ORCH_SC_ALLOW;
             table.e[i].always = dice < 12 && !judged(i);
             if (dice != 19 || judged(i))
                 continue;
@@ -216,9 +216,9 @@ static void random_two_argument_tables_never_pass_wrong(void **state)
     static struct orch_profile p;
     size_t refused = 0;
     for (size_t round = 0; round < 60; round++) {
-        memset(&table, 0, sizeof(table));
-        table.profile = &p;
+        orch_syscalls_init(&table, &p);
         for (size_t i = 0; i < 40; i++) {
+            table.e[i].kind = ORCH_SC_ALLOW;
             table.e[i].n_fast = judged(i) ? 0 : (uint8_t)(1 + next_random() % 4);
             for (size_t k = 0; k < table.e[i].n_fast; k++)
                 table.e[i].fast[k] = random_fast();

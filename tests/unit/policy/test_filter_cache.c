@@ -252,6 +252,49 @@ static void every_condition_is_in_the_key(void **state)
     assert_string_equal(other, key);
 }
 
+static struct orch_filter remembered(struct orch_filter_memo *memo)
+{
+    struct orch_filter_cache with = cache;
+    struct orch_filter f = {0};
+    struct orch_err err = {0};
+    with.memo = memo;
+    assert_int_equal(orch_filter_get(&table, &with, &f, &err), 0);
+    return f;
+}
+
+/* What a process has verified holds for this table and this profile's rules alone. */
+static void only_the_same_policy_is_remembered(void **state)
+{
+    (void)state;
+    char digests[2][ORCH_HEX_SIZE];
+    struct orch_filter_memo *memo = orch_filter_memo_new();
+    struct orch_filter f = {0}, again = {0};
+    orch_sha256_buf("a", 1, digests[0]);
+    orch_sha256_buf("b", 1, digests[1]);
+    profile.digest = NULL;
+    f = remembered(memo);
+    assert_false(orch_filter_memo_get(memo, &table, key, &again));
+    orch_filter_fini(&f);
+    profile.digest = digests[0];
+    f = remembered(memo);
+    assert_true(orch_filter_memo_get(memo, &table, key, &again));
+    assert_int_equal(again.len, f.len);
+    assert_memory_equal(again.prog, f.prog, f.len * sizeof(*f.prog));
+    orch_filter_fini(&again);
+    profile.digest = digests[1];
+    assert_false(orch_filter_memo_get(memo, &table, key, &again));
+    profile.digest = digests[0];
+    table.e[300].always = !table.e[300].always;
+    char other[ORCH_HEX_SIZE];
+    orch_filter_key(&table, other);
+    assert_false(orch_filter_memo_get(memo, &table, other, &again));
+    table.e[300].always = !table.e[300].always;
+    assert_false(orch_filter_memo_get(NULL, &table, key, &again));
+    orch_filter_fini(&f);
+    profile.digest = NULL;
+    orch_filter_memo_free(memo);
+}
+
 static size_t count_entries(void)
 {
     DIR *d = opendir(dir);
@@ -321,6 +364,7 @@ int main(void)
         cmocka_unit_test(entry_that_others_reach_is_not_used),
         cmocka_unit_test(no_directory_is_no_failure),
         cmocka_unit_test(every_condition_is_in_the_key),
+        cmocka_unit_test(only_the_same_policy_is_remembered),
         cmocka_unit_test(directory_does_not_grow_for_ever),
         cmocka_unit_test(many_at_once),
     };
