@@ -112,6 +112,7 @@ END
     until_screen '^     size 28 90$'
     tm resize-window -x 100 -y 30
     until_screen '^     size 30 100$'
+    wait_until outer_size '30 100'
     keys q
     until_screen '^rc=0$'
     on_screen '^before$'
@@ -128,6 +129,7 @@ END
     line 'stty size'
     until_screen '^25 90$'
     tm resize-window -x 100 -y 30
+    wait_until outer_size '30 100'
     line 'exit'
     until_screen '^rc=0$'
     outer_kept

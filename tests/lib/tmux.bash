@@ -63,8 +63,9 @@ until_screen() {
     wait_until on_screen "$1" || { screen; return 1; }
 }
 
+# The pause is for the guard of a supervisor that was killed: the shell goes on at once.
 tty_exec() {
-    line "\$orch exec --state \$state --tty $*; echo \"rc=\$?\""
+    line "\$orch exec --state \$state --tty $*; rc=\$?; sleep 1; echo \"rc=\$rc\""
 }
 
 # Once the shell has the terminal back. It sets its own modes while it waits for a line, but not for a command.
@@ -73,6 +74,11 @@ outer_kept() {
     until_screen '^looked$'
     diff "$T/stty.before" "$T/stty.after"
     [ "$(tm display -p '#{alternate_on} #{cursor_flag} #{insert_flag} #{keypad_cursor_flag} #{keypad_flag} #{origin_flag} #{wrap_flag} #{mouse_any_flag} #{scroll_region_upper} #{scroll_region_lower}')" = '0 1 0 0 0 0 1 0 0 29' ]
+}
+
+# tmux tells a window of its new size after a while.
+outer_size() {
+    [ "$(stty size <"$(tm display -p '#{pane_tty}')")" = "$1" ]
 }
 
 supervisor() {
