@@ -181,8 +181,8 @@ $(OUT)/helpers/redteam: $(sort $(wildcard tests/redteam/attack/*.c)) tests/redte
 # The product's own objects, with the calls that change something on disk or open something led through
 # tests/fault/fault.c. tests/fault/sweep.py refuses to run if an object uses such a call that is not in this list.
 FAULT_WRAPS := __dprintf_chk __openat_2 chmod chown copy_file_range fchmod fchown fchownat fdatasync fsetxattr fsync \
-               ftruncate futimens linkat memfd_create mkdir mkdirat mkdtemp mknodat open openat opendir pipe2 rename renameat \
-               renameat2 rmdir signalfd socketpair symlinkat syncfs syscall unlinkat utimensat write
+               ftruncate futimens lchown linkat memfd_create mkdir mkdirat mkdtemp mknodat open openat opendir pipe2 rename renameat \
+               renameat2 rmdir signalfd socketpair symlink symlinkat syncfs syscall unlink unlinkat utimensat write
 
 fault-bin: $(FAULT_BIN)
 

@@ -230,6 +230,9 @@ BY_NAME(mkdirat, GROWS, dir, path, (int dir, const char *path, mode_t mode), dir
 BY_NAME(rmdir, 0, -1, path, (const char *path), path)
 BY_NAME(chmod, 0, -1, path, (const char *path, mode_t mode), path, mode)
 BY_NAME(chown, 0, -1, path, (const char *path, uid_t uid, gid_t gid), path, uid, gid)
+BY_NAME(lchown, 0, -1, path, (const char *path, uid_t uid, gid_t gid), path, uid, gid)
+BY_NAME(unlink, 0, -1, path, (const char *path), path)
+BY_NAME(symlink, GROWS, -1, path, (const char *target, const char *path), target, path)
 BY_NAME(fchownat, 0, dir, path, (int dir, const char *path, uid_t uid, gid_t gid, int flags), dir, path, uid,
         gid, flags)
 BY_NAME(unlinkat, 0, dir, path, (int dir, const char *path, int flags), dir, path, flags)
@@ -325,7 +328,7 @@ long __wrap_syscall(long nr, ...)
     if (nr == SYS_openat2) {
         const struct open_how *how = (const struct open_how *)a[2]; /* NOLINT: as the caller gave it */
 
-        if (meets("openat2", (int)a[0], (const char *)a[1], opens(how->flags)))
+        if (meets("openat2", (int)a[0], (const char *)a[1], how ? opens(how->flags) : OPENS))
             return -1;
         return behind(__real_syscall(nr, a[0], a[1], a[2], a[3], a[4], a[5]));
     }
