@@ -1,21 +1,58 @@
 /* cell.c - see cell.h. */
 #include "sandbox/cell.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 
 #include "common/io.h"
 #include "sandbox/sandbox.h"
 
+#define PREFIX "orch-sandbox."
+
+/* A cell that nobody holds. One that is being made is root's until it is locked. */
+static bool is_left_over(int parent, const char *name)
+{
+    ORCH_AUTO_FD int fd = -1;
+    struct stat st;
+
+    if (strncmp(name, PREFIX, strlen(PREFIX)) != 0)
+        return false;
+    fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    return fd >= 0 && fstat(fd, &st) == 0 && st.st_uid == orch_agent_uid() &&
+           flock(fd, LOCK_EX | LOCK_NB) == 0;
+}
+
+static void sweep(void)
+{
+    DIR *d = opendir(ORCH_CELL_ROOT);
+
+    for (struct dirent *e; d && (e = readdir(d));)
+        if (is_left_over(dirfd(d), e->d_name))
+            (void)orch_rm_rf(dirfd(d), e->d_name);
+    if (d)
+        (void)closedir(d);
+}
+
 static int make_elsewhere(struct orch_cell *c, struct orch_err *err)
 {
-    ORCH_AUTO_FREE char *dir = orch_xstrdup(ORCH_CELL_ROOT "/orch-sandbox.XXXXXX");
+    ORCH_AUTO_FREE char *dir = orch_xstrdup(ORCH_CELL_ROOT "/" PREFIX "XXXXXX");
 
+    sweep();
     if (!mkdtemp(dir))
         return orch_err_sys(err, errno, "cannot make a cell in " ORCH_CELL_ROOT);
+    c->held = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (c->held < 0 || flock(c->held, LOCK_EX | LOCK_NB) < 0) {
+        int e = errno;
+
+        orch_close_fdp(&c->held);
+        (void)rmdir(dir);
+        return orch_err_sys(err, e, "cannot lock a cell in " ORCH_CELL_ROOT);
+    }
     c->elsewhere = true;
     c->copy = orch_xasprintf("%s/upper", dir);
     c->dir = ORCH_TAKE_PTR(dir);
@@ -29,7 +66,7 @@ int orch_cell_enter(const char *layer_dir, const struct orch_view *v, struct orc
                     struct orch_err *err)
 {
     bool root = orch_is_root();
-    struct orch_cell c = {0};
+    struct orch_cell c = ORCH_CELL_NONE;
     int r = 0;
 
     if (root) {
@@ -67,7 +104,9 @@ void orch_cell_fini(struct orch_cell *c)
 
         (void)orch_rm_rf(AT_FDCWD, path);
     }
+    if (c->dir && c->elsewhere)
+        orch_close_fdp(&c->held);
     free(c->dir);
     free(c->copy);
-    *c = (struct orch_cell){0};
+    *c = ORCH_CELL_NONE;
 }

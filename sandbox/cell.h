@@ -13,12 +13,16 @@
 struct orch_cell {
     char *dir, *copy; /* copy lies in dir */
     bool elsewhere;   /* dir is not the layer directory, and goes with the cell */
+    int held;         /* then: dir, locked as long as its supervisor lives */
 };
+
+#define ORCH_CELL_NONE ((struct orch_cell){.held = -1})
 
 /* As root: can the agent's user get to what the plan shows? Nothing else could bring it there. -EACCES + err
  * with exit code 3. */
 int orch_cell_reaches(const struct orch_plan *plan, struct orch_err *err);
-/* The cell for a layer directory that holds an empty upper, filled with the view. */
+/* The cell for a layer directory that holds an empty upper, filled with the view. As root it first removes
+ * cells that a killed supervisor left. */
 int orch_cell_enter(const char *layer_dir, const struct orch_view *v, struct orch_cell *ret,
                     struct orch_err *err);
 /* The tree is dead: turns the copy into an upper directory; to: NULL, or where it goes. */

@@ -238,3 +238,20 @@ grown() {
     kill "$(cat "$T/own")" # is there still
     kill "$(cat "$T/pid")"
 }
+
+@test "the_cell_of_a_killed_supervisor_goes_with_the_next_one" {
+    need_root # an ordinary user's lies in the state directory
+    cells() { find /tmp -maxdepth 3 -path "/tmp/orch-sandbox.*/upper/$RUN"; }
+    touch "$WS/$RUN"
+    "$HELPERS/nonamespaces" "$ORCH" exec --workspace "$WS" --state "$STATE" --profile "$T/profile.json" --audit "$T/audit" -- \
+        sh -c "./swarm $RUN - daemons 2 && sleep 60" >"$T/out" 2>&1 3>&- &
+    supervisor=$!
+    wait_until grep -q ready "$T/out"
+    kill -KILL "$supervisor"
+    wait "$supervisor" || :
+    wait_until nothing_left
+    [ -n "$(cells)" ]
+    # What is in use stays: this one finds its own copy.
+    "$HELPERS/nonamespaces" "$ORCH" exec --workspace "$WS" --state "$STATE" --profile "$T/profile.json" -- sh -c "test -e $RUN"
+    [ -z "$(cells)" ]
+}
