@@ -612,9 +612,9 @@ END
     done
 }
 
-VERBS='run exec resume status approve reject suspend cancel apply discard audit verify list logs diff prune doctor help version'
+VERBS='run exec resume status approve reject suspend cancel apply discard audit explain verify keygen list logs diff prune doctor help version'
 POLICY_VERBS='check show explain test diff groups schema'
-LATER='report explain'
+LATER='report'
 POLICY_LATER='learn suggest lint import export'
 
 @test "help_is_there_for_every_command_and_verbs_not_built_say_so" {
