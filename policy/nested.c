@@ -167,7 +167,8 @@ static int check_closure(const struct orch_profile *p, const struct orch_plan *p
     return 0;
 }
 
-int orch_nested_accepts(const struct orch_profile *p, const struct orch_plan *plan, struct orch_err *err)
+int orch_nested_accepts(const struct orch_profile *p, const struct orch_plan *plan, bool tty,
+                        struct orch_err *err)
 {
     int r = 0;
 
@@ -175,6 +176,8 @@ int orch_nested_accepts(const struct orch_profile *p, const struct orch_plan *pl
         r = refuse(p, err, "tools", "a list of tools: only \"*\"");
     else if (p->network != ORCH_NET_NONE)
         r = refuse(p, err, "network.mode", "a network of its own: only \"none\"");
+    else if (tty)
+        r = refuse(p, err, "tty", "a terminal of the agent's own");
     if (r == 0)
         r = check_narrower(p, plan, err);
     if (r == 0)

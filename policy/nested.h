@@ -16,8 +16,9 @@
  */
 int orch_nested_profile(const struct orch_profile *p, struct orch_profile **ret, struct orch_diags *d);
 
-/* Can this tier hold the profile? plan: compiled from it (for either tier). -ENOTSUP + err with exit code 3
- * naming the key, and what to do. */
-int orch_nested_accepts(const struct orch_profile *p, const struct orch_plan *plan, struct orch_err *err);
+/* Can this tier hold the profile? plan: compiled from it (for either tier); tty: the agent is to have a
+ * terminal. -ENOTSUP + err with exit code 3 naming the key, and what to do. */
+int orch_nested_accepts(const struct orch_profile *p, const struct orch_plan *plan, bool tty,
+                        struct orch_err *err);
 
 #endif

@@ -199,7 +199,7 @@ static int find_tier(struct orch_exec *e, struct orch_err *err)
     r = orch_tier_find(e->state, e->workspace, &e->tier, err);
     if (r < 0 || !e->tier.nested)
         return r;
-    r = orch_nested_accepts(e->profile, e->plan, err);
+    r = orch_nested_accepts(e->profile, e->plan, e->opt->tty, err);
     return r < 0 ? r : orch_cell_reaches(e->plan, err);
 }
 

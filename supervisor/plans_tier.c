@@ -60,7 +60,7 @@ static int gate_accepts(const struct orch_run *r, const struct orch_gate *g, str
     if (g->type == ORCH_GATE_COMMAND) {
         k = orch_plan_compile(&a, &plan, &d);
         k = k < 0 ? orch_err_set(err, -k, "%s", d.n ? d.v[0].msg : g->name)
-                  : orch_nested_accepts(g->profile, plan, err);
+                  : orch_nested_accepts(g->profile, plan, false, err);
         k = k < 0 ? k : orch_cell_reaches(plan, err);
         orch_diags_fini(&d);
     }
@@ -82,7 +82,7 @@ static int all_accept(const struct orch_run *r, struct orch_err *err)
         const struct orch_phase *p = &r->wf->phases[i];
 
         if (p->agent)
-            k = orch_nested_accepts(p->profile, r->plans[i], err);
+            k = orch_nested_accepts(p->profile, r->plans[i], p->agent->tty, err);
         if (k == 0 && p->agent)
             k = orch_cell_reaches(r->plans[i], err);
         for (size_t g = 0; k == 0 && g < p->n_gates; g++)

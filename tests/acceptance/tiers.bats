@@ -128,6 +128,21 @@ filesystem/1 .filesystem+=[{"path":"/usr/share/doc","access":"none"}]
 END
 }
 
+@test "a_terminal_of_its_own_is_refused_in_nested" {
+    try docker-like --tty -- true
+    [ "$status" -eq 125 ]
+    [[ "$output" == *"tty: tier nested cannot hold"* ]]
+    try plain --tty -- true # control: the full tier can
+    [ "$status" -eq 0 ]
+    agent <<<'echo started'
+    cp "$T/profile.json" "$FLOW/profile.json"
+    workflow "$(PROFILE=./profile.json phase p file 10s '"agent":{"command":["./agent.sh"],"tty":true}')"
+    run under docker-like "$ORCH" run --workspace "$WS" --state "$STATE" "$FLOW/workflow.json" 3>&-
+    echo "$output"
+    [ "$status" -eq 3 ]
+    [[ "$output" == *"tty: tier nested cannot hold"* && "$output" != *started* ]]
+}
+
 @test "changes_of_the_copy_are_applied_as_those_of_a_layer_are" {
     for host in plain docker-like; do
         rm -rf "$WS" && mkdir -p "$WS/dir/deep" "$WS/gone/x" "$WS/closed" "$WS/tofile"

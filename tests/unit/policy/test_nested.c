@@ -144,7 +144,7 @@ static void nested_refuses_what_landlock_cannot_subtract(void **state)
 
         orch_strv_add(&command, "true");
         assert_int_equal(orch_plan_compile(&a, &plan, &d), 0);
-        r = orch_nested_accepts(p, plan, &err);
+        r = orch_nested_accepts(p, plan, false, &err);
         if (r != (profiles[i].key ? -ENOTSUP : 0))
             fail_msg("row %zu: %d %s", i, r, err.msg);
         if (profiles[i].key) {
