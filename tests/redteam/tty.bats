@@ -272,7 +272,7 @@ JSON
     keys Enter
     keys '~'
     keys '.'
-    until_screen '^rc=130$'
+    until_screen 'rc=130$'
     outer_kept
 }
 
