@@ -118,7 +118,7 @@ EACH='"scope": "process", "pids": 60'
     need_cgroup
     bystander
     for act in 'exhaust anon 300' 'exhaust shared 300' 'exhaust fill 300 /tmp/x' 'exhaust fill 60 /dev/shm/x; exhaust fill 60 /tmp/x' \
-        'for i in 1 2 3 4; do exhaust anon 40 & done; wait'; do
+        'export HOLD=2; for i in 1 2 3 4; do exhaust anon 40 & done; wait'; do
         limited "$TREE"
         attack "export HOLD=0; $act"
         orch_run
