@@ -99,34 +99,18 @@ static struct at access_at(const struct orch_profile *p, const char *path)
     return ret;
 }
 
-#define CAN_READ 1u
-#define CAN_WRITE 2u
-#define CAN_EXECUTE 4u
-
-static unsigned bits(enum orch_access a)
-{
-    static const unsigned of[] = {
-        [ORCH_ACCESS_NONE] = 0,
-        [ORCH_ACCESS_RO] = CAN_READ,
-        [ORCH_ACCESS_RX] = CAN_READ | CAN_EXECUTE,
-        [ORCH_ACCESS_RW] = CAN_READ | CAN_WRITE,
-        [ORCH_ACCESS_RWX] = CAN_READ | CAN_WRITE | CAN_EXECUTE,
-    };
-
-    return (size_t)a < ORCH_NELEM(of) ? of[a] : 0;
-}
-
 static char *path_text(const char *path, unsigned more, struct at has, struct at other)
 {
-    return orch_xasprintf("%s: %s%s%s(%s, the other %s)", path, more & CAN_READ ? "read " : "",
-                          more & CAN_WRITE ? "write " : "", more & CAN_EXECUTE ? "execute " : "",
+    return orch_xasprintf("%s: %s%s%s(%s, the other %s)", path, more & ORCH_MAY_READ ? "read " : "",
+                          more & ORCH_MAY_WRITE ? "write " : "", more & ORCH_MAY_EXECUTE ? "execute " : "",
                           orch_access_name(has.access), orch_access_name(other.access));
 }
 
 static void compare_path(struct diffing *x, const char *path, const char *shown)
 {
     struct at a = access_at(x->a, path), b = access_at(x->b, path);
-    unsigned ab = bits(a.access) & ~bits(b.access), ba = bits(b.access) & ~bits(a.access);
+    unsigned ab = orch_access_bits(a.access) & ~orch_access_bits(b.access),
+             ba = orch_access_bits(b.access) & ~orch_access_bits(a.access);
 
     if (ab)
         diff_add(x, ORCH_ONLY_A, "filesystem", path_text(shown, ab, a, b));
@@ -263,7 +247,7 @@ static unsigned creates(const struct orch_profile *p)
 {
     for (size_t i = 0; i < p->n_fs; i++)
         if (!p->fs[i].anywhere && !p->fs[i].scratch && covers(WORKSPACE, p->fs[i].path) &&
-            (bits(p->fs[i].access) & CAN_WRITE))
+            (orch_access_bits(p->fs[i].access) & ORCH_MAY_WRITE))
             return p->create;
     return 0;
 }

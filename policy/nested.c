@@ -76,23 +76,6 @@ int orch_nested_profile(const struct orch_profile *p, struct orch_profile **ret,
 
 /* ---- what cannot be held ---- */
 
-#define READS 1u
-#define WRITES 2u
-#define RUNS 4u
-
-static unsigned given(enum orch_access a)
-{
-    static const unsigned bits[] = {
-        [ORCH_ACCESS_NONE] = 0,
-        [ORCH_ACCESS_RO] = READS,
-        [ORCH_ACCESS_RX] = READS | RUNS,
-        [ORCH_ACCESS_RW] = READS | WRITES,
-        [ORCH_ACCESS_RWX] = READS | WRITES | RUNS,
-    };
-
-    return (size_t)a < ORCH_NELEM(bits) ? bits[a] : 0;
-}
-
 static bool of_a_rule(const struct orch_place *q)
 {
     return q->kind == ORCH_PLACE_HOST || q->kind == ORCH_PLACE_WORKSPACE || q->kind == ORCH_PLACE_WSRULE;
@@ -112,12 +95,12 @@ static int refuse(const struct orch_profile *p, struct orch_err *err, const char
 /* Of a file without x bits the kernel itself lets nothing run: an /etc/os-release that leads into /usr. */
 static unsigned withheld(const struct orch_place *q)
 {
-    unsigned all = READS | WRITES | RUNS;
+    unsigned all = ORCH_MAY_READ | ORCH_MAY_WRITE | ORCH_MAY_EXECUTE;
     struct stat st;
 
     if (!q->directory && stat(q->path, &st) == 0 && S_ISREG(st.st_mode) && !(st.st_mode & 0111))
-        all &= ~RUNS;
-    return all & ~given(q->access);
+        all &= ~ORCH_MAY_EXECUTE;
+    return all & ~orch_access_bits(q->access);
 }
 
 /* Landlock gives the union of all rules above a path. */
@@ -132,7 +115,7 @@ static int check_narrower(const struct orch_profile *p, const struct orch_plan *
             const struct orch_place *wide = &plan->places[k];
 
             if (of_a_rule(wide) && orch_path_beneath(q->path, wide->path) &&
-                (given(wide->access) & withheld(q)))
+                (orch_access_bits(wide->access) & withheld(q)))
                 return refuse(p, err, q->rule, "less access to a path than to what it lies in");
         }
     }
@@ -146,7 +129,7 @@ static int check_anywhere(const struct orch_profile *p, const struct orch_plan *
             const struct orch_place *q = &plan->places[k];
 
             if (orch_path_beneath(q->path, plan->workspace) && of_a_rule(q) &&
-                (given(q->access) & ~given(plan->anywhere[i].access)))
+                (orch_access_bits(q->access) & ~orch_access_bits(plan->anywhere[i].access)))
                 return refuse(p, err, plan->anywhere[i].rule,
                               "less access to a path than to what it lies in");
         }

@@ -160,5 +160,9 @@ int orch_parse_time(const char *s, uint64_t *ret_ms);
 /* The same as a regular expression, for the schema. */
 void orch_unit_pattern(bool time, struct orch_buf *out);
 const char *orch_access_name(enum orch_access a); /* "none" "ro" "rx" "rw" "rwx" */
+#define ORCH_MAY_READ 1u
+#define ORCH_MAY_WRITE 2u
+#define ORCH_MAY_EXECUTE 4u
+unsigned orch_access_bits(enum orch_access a); /* of ORCH_MAY_ */
 
 #endif

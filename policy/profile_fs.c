@@ -8,6 +8,19 @@
 
 static const char *const access_names[] = {"none", "ro", "rx", "rw", "rwx", NULL};
 
+unsigned orch_access_bits(enum orch_access a)
+{
+    static const unsigned bits[] = {
+        [ORCH_ACCESS_NONE] = 0,
+        [ORCH_ACCESS_RO] = ORCH_MAY_READ,
+        [ORCH_ACCESS_RX] = ORCH_MAY_READ | ORCH_MAY_EXECUTE,
+        [ORCH_ACCESS_RW] = ORCH_MAY_READ | ORCH_MAY_WRITE,
+        [ORCH_ACCESS_RWX] = ORCH_MAY_READ | ORCH_MAY_WRITE | ORCH_MAY_EXECUTE,
+    };
+
+    return (size_t)a < ORCH_NELEM(bits) ? bits[a] : 0;
+}
+
 const char *orch_access_name(enum orch_access a)
 {
     return (unsigned)a < ORCH_NELEM(access_names) - 1 ? access_names[a] : "none";

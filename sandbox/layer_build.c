@@ -92,6 +92,26 @@ int orch_build_dir(struct orch_build *b, const char *path)
     return ORCH_TAKE_FD(dir);
 }
 
+int orch_build_file(const struct orch_build *b, int dir, const char *name, int in, const struct orch_entry *e)
+{
+    ORCH_AUTO_FD int out = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    int r = out < 0 ? -errno : orch_copy_bytes(in, out, e->size);
+
+    return r < 0 ? r : orch_dress_fd(out, b->uid, b->gid, e->mode, &e->mtime);
+}
+
+int orch_build_link(const struct orch_build *b, int dir, const char *name, const struct orch_entry *e)
+{
+    struct timespec times[2] = {{.tv_nsec = UTIME_NOW}, e->mtime};
+
+    if (symlinkat(e->target, dir, name) < 0)
+        return -errno;
+    if ((b->uid != (uid_t)-1 || b->gid != (gid_t)-1) &&
+        fchownat(dir, name, b->uid, b->gid, AT_SYMLINK_NOFOLLOW) < 0)
+        return -errno;
+    return utimensat(dir, name, times, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
+}
+
 int orch_build_whiteout(struct orch_build *b, const char *path)
 {
     const char *name;

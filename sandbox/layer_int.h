@@ -158,6 +158,11 @@ struct orch_build {
 int orch_build_init(struct orch_build *b, const char *dir, struct orch_err *err);
 /* Opens (making what is missing) the directory; -ENOTDIR if the layer holds something else in the way. */
 int orch_build_dir(struct orch_build *b, const char *path);
+/* A new entry of that directory as e describes it, owned by b's uid and gid unless -1. in: the file's bytes.
+ */
+int orch_build_file(const struct orch_build *b, int dir, const char *name, int in,
+                    const struct orch_entry *e);
+int orch_build_link(const struct orch_build *b, int dir, const char *name, const struct orch_entry *e);
 int orch_build_whiteout(struct orch_build *b, const char *path);
 int orch_build_finish(struct orch_build *b, struct orch_err *err); /* modes and times of directories */
 void orch_build_fini(struct orch_build *b);

@@ -35,28 +35,8 @@ static int put_file(struct restore *x, int dir, const char *path, const char *na
                     const struct orch_entry *b)
 {
     ORCH_AUTO_FD int in = orch_tree_open_file(x->base->t[b->tree].fd, path);
-    ORCH_AUTO_FD int out = -1;
-    int r;
 
-    if (in < 0)
-        return in;
-    out = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (out < 0)
-        return -errno;
-    r = orch_copy_bytes(in, out, b->size);
-    return r < 0 ? r : orch_dress_fd(out, x->b.uid, x->b.gid, b->mode, &b->mtime);
-}
-
-static int put_link(struct restore *x, int dir, const char *name, const struct orch_entry *b)
-{
-    struct timespec times[2] = {{.tv_nsec = UTIME_NOW}, b->mtime};
-
-    if (symlinkat(b->target, dir, name) < 0)
-        return -errno;
-    if ((x->b.uid != (uid_t)-1 || x->b.gid != (gid_t)-1) &&
-        fchownat(dir, name, x->b.uid, x->b.gid, AT_SYMLINK_NOFOLLOW) < 0)
-        return -errno;
-    return utimensat(dir, name, times, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
+    return in < 0 ? in : orch_build_file(&x->b, dir, name, in, b);
 }
 
 /* alone: nothing of the trees below may show through. b: what base has there, NULL for a mere parent. */
@@ -91,7 +71,7 @@ static int put(struct restore *x, const char *path, const struct orch_entry *b, 
     if (dir < 0)
         return dir;
     x->b.used = true;
-    return b->type == 'f' ? put_file(x, dir, path, name, b) : put_link(x, dir, name, b);
+    return b->type == 'f' ? put_file(x, dir, path, name, b) : orch_build_link(&x->b, dir, name, b);
 }
 
 /*

@@ -33,26 +33,9 @@ static void choose_owner(struct copy *c, const struct orch_entry *e)
 
 static int put_file(struct copy *c, int dir, const char *path, const char *name, const struct orch_entry *e)
 {
-    ORCH_AUTO_FD int in = orch_view_open_file(c->view, path), out = -1;
-    int r;
+    ORCH_AUTO_FD int in = orch_view_open_file(c->view, path);
 
-    if (in < 0)
-        return in;
-    out = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (out < 0)
-        return -errno;
-    r = orch_copy_bytes(in, out, e->size);
-    return r < 0 ? r : orch_dress_fd(out, c->b.uid, c->b.gid, e->mode, &e->mtime);
-}
-
-static int put_link(struct copy *c, int dir, const char *name, const struct orch_entry *e)
-{
-    struct timespec times[2] = {{.tv_nsec = UTIME_NOW}, e->mtime};
-
-    if (symlinkat(e->target, dir, name) < 0 ||
-        (c->b.uid != (uid_t)-1 && fchownat(dir, name, c->b.uid, c->b.gid, AT_SYMLINK_NOFOLLOW) < 0))
-        return -errno;
-    return utimensat(dir, name, times, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
+    return in < 0 ? in : orch_build_file(&c->b, dir, name, in, e);
 }
 
 /* Sockets, FIFOs and devices are dead in an overlay; here they are not there. */
@@ -72,7 +55,7 @@ static int put(struct copy *c, const char *path)
     dir = orch_build_dir(&c->b, e.type == 'd' ? path : parent);
     if (dir < 0 || e.type == 'd')
         return dir < 0 ? dir : 0;
-    return e.type == 'f' ? put_file(c, dir, path, name, &e) : put_link(c, dir, name, &e);
+    return e.type == 'f' ? put_file(c, dir, path, name, &e) : orch_build_link(&c->b, dir, name, &e);
 }
 
 static int copy_entry(const char *path, const char *name, unsigned char d_type, void *ctx)

@@ -40,29 +40,14 @@ static const struct orch_profile *needs_full(const struct orch_run *r)
 static int gate_accepts(const struct orch_run *r, const struct orch_gate *g, struct orch_err *err)
 {
     ORCH_AUTO(orch_plan_freep) struct orch_plan *plan = NULL;
-    ORCH_AUTO(orch_filter_store_close)
-    struct orch_filter_cache filters = orch_filter_store_open(r->state, r->filters);
-    const struct orch_plan_args a = {
-        .filters = &filters,
-        .profile = g->profile,
-        .workspace = r->workspace,
-        .phase = g->name,
-        .base_dir = r->wf->dir,
-        .command = &g->run,
-        .closures = r->closures,
-        .exec_view = g->exec,
-        .uid = r->uid,
-        .gid = r->gid,
-    };
-    struct orch_diags d = {0};
+    ORCH_AUTO(orch_diags_fini) struct orch_diags d = {0};
     int k = 0;
 
     if (g->type == ORCH_GATE_COMMAND) {
-        k = orch_plan_compile(&a, &plan, &d);
+        k = orch_run_compile_gate(r, g, &plan, &d);
         k = k < 0 ? orch_err_set(err, -k, "%s", d.n ? d.v[0].msg : g->name)
                   : orch_nested_accepts(g->profile, plan, false, err);
         k = k < 0 ? k : orch_cell_reaches(plan, err);
-        orch_diags_fini(&d);
     }
     for (size_t i = 0; k == 0 && i < g->n_children; i++)
         k = gate_accepts(r, &g->children[i], err);
