@@ -23,6 +23,7 @@ step()
         failed=$((failed + 1))
         sed 's/^/    /' "$tmp/step"
         echo "  FAIL $name"
+        echo "$name" >>"$tmp/failures"
     fi
 }
 
@@ -69,6 +70,7 @@ round()
 {
     round_counts=$1 round_share=$2 round_rc=0
     shift 2
+    export ORCH_FAILURES="$round_counts.failures"
     ORCH_COUNTS=$round_counts "$@" tests/lib/suite.sh unit cli acceptance redteam || round_rc=1
     ORCH_COUNTS=$round_counts.fault ORCH_FAULT_SHARE=$round_share \
         tests/lib/on-tmpfs.sh "$@" tests/lib/suite.sh fault || round_rc=1
@@ -101,6 +103,10 @@ if [ -n "$other" ]; then
     add "$tmp/share/counts.fault" "$other_rc"
 fi
 
+# Again at the end, for who sees no more than that.
+for list in "$tmp/failures" "$tmp/counts.failures" "$tmp/share/counts.failures"; do
+    [ ! -s "$list" ] || sed "s|^|failed: |; s|\$| ($(case $list in */share/*) echo "user $uid" ;; *) id -un ;; esac))|" "$list"
+done
 [ "$skipped" -eq 0 ] || echo "$skipped skipped"
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

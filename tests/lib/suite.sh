@@ -12,6 +12,7 @@
 #                        3600 for the fault sweep
 # ORCH_MUST_WORK=1       skips because of something that tests/must-work lists are failures
 # ORCH_COUNTS            a file that receives "PASSED FAILED SKIPPED"
+# ORCH_FAILURES          a file to which a line is added for each program with a failure
 set -eu
 cd "$(dirname "$0")/../.."
 build=${ORCH_BUILD:-build}
@@ -47,9 +48,18 @@ tally()
         fi
         sed 's/^/    /' "$tmp/out"
         echo "  FAIL $1: $3 passed, $t_fail failed, $t_skip skipped (exit status $2)"
+        [ -z "${ORCH_FAILURES:-}" ] || failures "$1" >>"$ORCH_FAILURES"
     else
-        echo "  ok   $1: $3 passed$([ "$t_skip" -eq 0 ] || echo ", $t_skip skipped")"
+        echo "  ok   $1: $3 passed$([ "$t_skip" -eq 0 ] || echo ", $t_skip skipped"), $(($(date +%s) - started)) s"
     fi
+}
+
+# failures PROGRAM: its failed tests by name, or that it failed as a whole.
+failures()
+{
+    sed -n "s|^not ok [0-9]* \\(.*\\)|$1: \\1|p; s|^\\[  FAILED  \\] \\([A-Za-z_0-9]*\\)\$|$1: \\1|p" "$tmp/out" | sort -u >"$tmp/failures"
+    [ -s "$tmp/failures" ] || echo "$1" >"$tmp/failures"
+    cat "$tmp/failures"
 }
 
 count()
@@ -65,7 +75,7 @@ named()
 
 run_unit()
 {
-    rc=0
+    rc=0 started=$(date +%s)
     # shellcheck disable=SC2086 # the wrapper is words
     CMOCKA_MESSAGE_OUTPUT=STDOUT timeout -k 5 "${ORCH_TEST_TIMEOUT:-120}" ${ORCH_UNIT_WRAP:-} "$1" \
         >"$tmp/out" 2>&1 </dev/null || rc=$?
@@ -81,7 +91,7 @@ run_bats()
 # run_tap NAME SECONDS COMMAND...
 run_tap()
 {
-    name=$1 rc=0
+    name=$1 rc=0 started=$(date +%s)
     shift
     timeout -k 5 "$@" >"$tmp/out" 2>&1 </dev/null || rc=$?
     grep -E '^ok .* # skip' "$tmp/out" >"$tmp/skips" || :

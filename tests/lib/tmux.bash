@@ -65,7 +65,7 @@ until_screen() {
 
 # The pause is for the guard of a supervisor that was killed: the shell goes on at once.
 tty_exec() {
-    line "\$orch exec --state \$state --tty $*; rc=\$?; sleep 1; echo \"rc=\$rc\""
+    line "\$orch exec --state \$state --tty $*; rc=\$?; sleep 1; printf '\\nrc=%s\\n' \$rc"
 }
 
 # Once the shell has the terminal back. It sets its own modes while it waits for a line, but not for a command.

@@ -265,14 +265,14 @@ JSON
     tty_exec '--profile base -- sh -c "yes \$(seq 200); echo over"'
     until_screen ' 198 199 200$'
     keys C-c
-    until_screen 'rc=130$'
+    until_screen '^rc=130$'
     outer_kept
     tty_exec '--profile base -- sh -c "trap \"\" INT; yes"'
     until_screen '^y$'
     keys Enter
     keys '~'
     keys '.'
-    until_screen 'rc=130$'
+    until_screen '^rc=130$'
     outer_kept
 }
 
@@ -285,6 +285,6 @@ JSON
     keys Enter
     keys '~'
     keys '.'
-    until_screen 'rc=130$'
+    until_screen '^rc=130$'
     outer_kept
 }
