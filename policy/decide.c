@@ -161,6 +161,27 @@ const struct orch_place *orch_plan_narrower_beneath(const struct orch_plan *p, c
     return NULL;
 }
 
+/* Under what is not covered lies only what the sandbox itself put there, read-only, or nothing. */
+bool orch_plan_is_fixed(const struct orch_plan *p, const char *path)
+{
+    const struct orch_place *place = p->nested ? NULL : orch_plan_place(p, path);
+
+    if (p->nested) /* a host that others live on */
+        return false;
+    if (!place)
+        return true;
+    switch (place->kind) {
+    case ORCH_PLACE_HOST:
+        return !can_write(place->access);
+    case ORCH_PLACE_ETC:
+        return true;
+    case ORCH_PLACE_DEV:
+        return !orch_path_beneath(path, "/dev/shm") && !orch_path_beneath(path, "/dev/pts");
+    default:
+        return false;
+    }
+}
+
 static bool is_link(const struct orch_plan *p, const char *path)
 {
     return orch_strv_has(&p->links, path);

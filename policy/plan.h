@@ -167,6 +167,8 @@ const struct orch_place *orch_plan_narrower_beneath(const struct orch_plan *p, c
 bool orch_plan_may_be(const struct orch_plan *p, const char *path, char kind);
 /* True if the path is a directory that exists only because something visible lies beneath it. */
 bool orch_plan_is_scaffold(const struct orch_plan *p, const char *path);
+/* True if nothing the agent does changes what is at this path; what others do on the host may. */
+bool orch_plan_is_fixed(const struct orch_plan *p, const char *path);
 const char *orch_request_name(enum orch_request r); /* "read" "write" ... */
 
 #endif

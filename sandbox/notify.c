@@ -2,7 +2,8 @@
  * notify.c - the judge's bench: one notified call at a time is received, judged, answered and recorded.
  *
  * Rules kept here (kernel notes, sections 2-4 and 16): every path replies; nothing blocks; memory is read
- * once; what cannot be read is denied; before a record ID_VALID comes after the last look at /proc;
+ * once; what cannot be read is denied; a refusal is recorded when its answer was taken, which proves that all
+ * looks at the task before it were at this task; a call that must be on record goes on only after that;
  * CONTINUE is never why something is allowed: mounts, Landlock, the empty network and the seal check are.
  */
 #include <errno.h>
@@ -22,6 +23,7 @@ int orch_notify_init(struct orch_notify *n, const struct orch_plan *plan, const 
 
     *n = (struct orch_notify){.plan = plan, .listener = -1, .root = -1, .hooks = h};
     orch_who_init(&n->who);
+    orch_memo_init(&n->memo, plan);
     if (syscall(SYS_seccomp, SECCOMP_GET_NOTIF_SIZES, 0, &sizes) < 0)
         return -errno;
     n->req_size = sizes.seccomp_notif > sizeof(*n->req) ? sizes.seccomp_notif : sizeof(*n->req);
@@ -36,6 +38,7 @@ void orch_notify_fini(struct orch_notify *n)
     orch_close_fdp(&n->listener);
     orch_close_fdp(&n->root);
     orch_who_fini(&n->who);
+    orch_memo_fini(&n->memo);
     free(n->req);
     free(n->resp);
     n->req = NULL;
@@ -88,8 +91,14 @@ bool orch_judge_resolve(struct judged *j, int dirfd_arg, const char *text, bool 
                         struct orch_path *ret)
 {
     int dirfd = dirfd_arg == ORCH_NOARG ? AT_FDCWD : (int)orch_judge_arg(j, dirfd_arg);
-    int r = orch_task_resolve(j->n->root, (pid_t)j->req->pid, dirfd, text, nofollow, ret);
+    bool absolute = text[0] == '/';
+    int r;
 
+    if (absolute && orch_memo_find(&j->n->memo, text, nofollow, ret))
+        return true;
+    r = orch_task_resolve(j->n->root, (pid_t)j->req->pid, dirfd, text, nofollow, ret);
+    if (r == 0 && absolute)
+        orch_memo_keep(&j->n->memo, j->n->root, text, nofollow, ret);
     if (r == 0)
         return true;
     if (!out_of_descriptors(j, r) && !fails_by_itself(r)) {
@@ -175,7 +184,10 @@ bool orch_judge_new(struct judged *j, const struct orch_path *p, char kind)
     if (!p->path)
         return false;
     orch_plan_decide(j->n->plan, p->path, ORCH_REQ_CREATE, &dec);
-    if (!p->parent && dec.verdict != ORCH_HIDE && dec.verdict != ORCH_ABSENT)
+    if (dec.verdict == ORCH_PERMIT && orch_plan_may_be(j->n->plan, p->path, kind))
+        return false;
+    if (dec.verdict != ORCH_HIDE && dec.verdict != ORCH_ABSENT && !p->exists &&
+        !orch_task_has_parent(j->n->root, p))
         return false; /* the directory is missing: ENOENT by the kernel */
     if (apply_decision(j, p, ORCH_REQ_CREATE))
         return true;
@@ -472,7 +484,8 @@ static void judge_logged(struct judged *j)
     j->d.quiet = true;
 }
 
-static void reply(struct judged *j)
+/* False: it reached nobody. */
+static bool reply(struct judged *j)
 {
     struct seccomp_notif_resp *resp = j->n->resp;
 
@@ -482,14 +495,25 @@ static void reply(struct judged *j)
         resp->error = -j->errnum;
     else if (j->errnum == 0)
         resp->flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE; /* and -1: a faked success, val 0 */
-    (void)ioctl(j->n->listener, SECCOMP_IOCTL_NOTIF_SEND, resp);
+    return ioctl(j->n->listener, SECCOMP_IOCTL_NOTIF_SEND, resp) == 0;
+}
+
+static bool still_waits(const struct judged *j)
+{
+    return ioctl(j->n->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &j->req->id) == 0;
+}
+
+/* Its number stays taken while its notification is pending, so this hits nobody else. False: it is gone. */
+static bool kill_it(const struct judged *j)
+{
+    return still_waits(j) && kill((pid_t)j->req->pid, SIGKILL) == 0;
 }
 
 static enum orch_next record(struct judged *j, char *exe, char *comm, pid_t tgid)
 {
     uint64_t args[6];
 
-    if (!j->denial || (j->host_lookup && !orch_task_on_host(j->d.path)) || !j->n->hooks->on_denial)
+    if ((j->host_lookup && !orch_task_on_host(j->d.path)) || !j->n->hooks->on_denial)
         return ORCH_GO_ON;
     j->d.nr = j->req->data.nr;
     memcpy(args, j->req->data.args, sizeof(args));
@@ -499,6 +523,21 @@ static enum orch_next record(struct judged *j, char *exe, char *comm, pid_t tgid
     j->d.exe = exe;
     j->d.comm = comm;
     return j->n->hooks->on_denial(j->n->hooks->ctx, &j->d);
+}
+
+/* The answer and the record, each of them if it is to be. */
+static enum orch_next answer(struct judged *j, char *exe, char *comm, pid_t tgid)
+{
+    bool killed = j->kills && kill_it(j);
+    enum orch_next next = ORCH_GO_ON;
+
+    if (j->denial && j->errnum == 0) { /* a log rule: what cannot be put on record does not go on */
+        next = still_waits(j) ? record(j, exe, comm, tgid) : ORCH_GO_ON;
+        j->errnum = next == ORCH_GO_ON ? 0 : EPERM;
+        (void)reply(j);
+        return next;
+    }
+    return (reply(j) || killed) && j->denial ? record(j, exe, comm, tgid) : ORCH_GO_ON;
 }
 
 enum orch_next orch_notify_serve(struct orch_notify *n)
@@ -515,13 +554,7 @@ enum orch_next orch_notify_serve(struct orch_notify *n)
     judge_logged(&j);
     if (j.denial)
         orch_who_is(&n->who, (pid_t)n->req->pid, &tgid, &exe, &comm);
-    /* A reply to a task that is gone reaches nobody, so only what goes on record or kills is asked about. */
-    if (j.denial && ioctl(n->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &n->req->id) < 0)
-        j.denial = false; /* gone: what was read may be another task's */
-    else if (j.kills) /* its number stays taken while its notification is pending: this hits nobody else */
-        (void)kill((pid_t)n->req->pid, SIGKILL);
-    reply(&j);
-    next = record(&j, exe, comm, tgid);
+    next = answer(&j, exe, comm, tgid);
     orch_stead_fini(&j.stead);
     orch_buf_fini(&j.text);
     orch_buf_fini(&j.text2);

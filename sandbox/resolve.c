@@ -1,10 +1,11 @@
 /*
  * resolve.c - the path of a notified call as the task means it, found from outside its root. See task.h.
  *
- * One openat2 beneath the sandbox's root answers nearly every path. It cannot answer those that pass through
- * /proc: there `self` would be the supervisor, and RESOLVE_IN_ROOT refuses magic links. Such paths fail in
- * it, and are then walked component by component here, magic links included; else /proc/self/root/usr/x would
- * be another spelling of /usr/x that nobody judges.
+ * One openat2 beneath the sandbox's root answers nearly every path, and where no symlink is on the way it is
+ * all that is asked: such a path is what its text says. Others take a look at what was opened. It cannot
+ * answer those that pass through /proc: there `self` would be the supervisor, and RESOLVE_IN_ROOT refuses
+ * magic links. Such paths fail in it, and are then walked component by component here, magic links included;
+ * else /proc/self/root/usr/x would be another spelling of /usr/x that nobody judges.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -40,24 +41,30 @@ static char *fd_path(int fd)
     return orch_readlink(AT_FDCWD, name);
 }
 
-static int open_in_root(int root, const char *path, bool nofollow)
+static int open_beneath(int root, const char *path, bool nofollow, uint64_t resolve)
 {
     while (*path == '/')
         path++;
     return orch_openat2(root, *path ? path : ".", O_PATH | O_CLOEXEC | (nofollow ? O_NOFOLLOW : 0), 0,
-                        RESOLVE_IN_ROOT);
+                        RESOLVE_IN_ROOT | resolve);
 }
 
-static int found(int fd, struct orch_path *ret)
+static int open_in_root(int root, const char *path, bool nofollow)
+{
+    return open_beneath(root, path, nofollow, 0);
+}
+
+/* text: the path of what was opened; NULL: to be found out. */
+static int found(int fd, const char *text, struct orch_path *ret)
 {
     struct stat st;
 
     if (fstat(fd, &st) < 0)
         return -errno;
-    ret->path = fd_path(fd);
+    ret->path = text ? orch_path_normalize("/", text) : fd_path(fd);
     if (!ret->path)
         return -errno;
-    ret->exists = ret->parent = true;
+    ret->exists = true;
     ret->mode = st.st_mode;
     return 0;
 }
@@ -177,11 +184,11 @@ static int follow_magic(struct walk *w, const char *name, const char *rest)
     if (!path || fstat(fd, &st) < 0)
         return -errno;
     if (!in_view(w, &st, path)) {
-        w->ret->exists = w->ret->parent = true;
+        w->ret->exists = true;
         return *rest ? -ENOTDIR : 1;
     }
     if (*rest == '\0') {
-        int r = found(fd, w->ret);
+        int r = found(fd, NULL, w->ret);
 
         return r < 0 ? r : 1;
     }
@@ -197,7 +204,6 @@ static int missing(struct walk *w, const char *name, const char *rest)
     if (!here)
         return -EIO;
     w->ret->path = orch_path_normalize(here, tail);
-    w->ret->parent = rest[strspn(rest, "/")] == '\0';
     return 1;
 }
 
@@ -227,7 +233,7 @@ static int step(struct walk *w)
     if (S_ISLNK(st.st_mode) && !(last && w->nofollow))
         return on_proc(fd) ? follow_magic(w, name, rest) : follow_text(w, fd, rest);
     if (*rest == '\0')
-        return found(fd, w->ret) < 0 ? -EIO : 1;
+        return found(fd, NULL, w->ret) < 0 ? -EIO : 1;
     return set_todo(w, orch_xstrdup(rest)) < 0 ? -E2BIG : move_to(w, ORCH_TAKE_FD(fd));
 }
 
@@ -244,7 +250,7 @@ static int walk_path(int root, pid_t tid, const char *text, bool nofollow, struc
         if (steps > MAX_STEPS)
             r = -E2BIG; /* longer than anything honest; the kernel might go on, so it is no natural failure */
         else if (*w.todo == '\0')
-            r = found(w.cur, ret) < 0 ? -EIO : 1;
+            r = found(w.cur, NULL, ret) < 0 ? -EIO : 1;
         else
             r = step(&w);
     }
@@ -309,9 +315,40 @@ static bool missing_below(int root, const char *text, bool nofollow, struct orch
     dir = fd_path(fd);
     if (!dir)
         return false;
-    ret->parent = last;
     ret->path = orch_path_normalize(dir, tail);
     return true;
+}
+
+/* Is there a component ".."? Then a directory that is not there hides behind it. */
+static bool goes_up(const char *text)
+{
+    for (const char *c = text; (c = strstr(c, "..")) != NULL; c += 2)
+        if ((c == text || c[-1] == '/') && (c[2] == '/' || c[2] == '\0'))
+            return true;
+    return false;
+}
+
+/*
+ * Without a symlink on the way the path is the text, made tidy; also that of something which is not there, as
+ * the kernel looks from the left and would have met the symlink first. False: another way must be gone.
+ */
+static bool resolve_plain(int root, const char *text, bool nofollow, struct orch_path *ret)
+{
+    ORCH_AUTO_FD int fd = open_beneath(root, text, nofollow, RESOLVE_NO_SYMLINKS);
+
+    if (fd == -ENOENT && !goes_up(text))
+        ret->path = orch_path_normalize("/", text);
+    else if (fd < 0 || found(fd, text, ret) < 0)
+        return false;
+    return true;
+}
+
+bool orch_task_has_parent(int root, const struct orch_path *p)
+{
+    ORCH_AUTO_FREE char *parent = orch_path_normalize(p->path, "..");
+    ORCH_AUTO_FD int fd = open_in_root(root, parent, true);
+
+    return fd >= 0 || fd != -ENOENT;
 }
 
 int orch_task_resolve(int root, pid_t tid, int dirfd, const char *text, bool nofollow, struct orch_path *ret)
@@ -329,9 +366,11 @@ int orch_task_resolve(int root, pid_t tid, int dirfd, const char *text, bool nof
     }
     /* An empty text is the descriptor's own object (AT_EMPTY_PATH), which may be a link or no directory. */
     full = base && text[0] ? orch_xasprintf("%s/%s", base, text) : orch_xstrdup(base ? base : text);
+    if (resolve_plain(root, full, nofollow, ret))
+        return 0;
     fd = open_in_root(root, full, nofollow);
     if (fd >= 0)
-        return found(fd, ret);
+        return found(fd, NULL, ret);
     if (fd == -ENOENT && missing_below(root, full, nofollow, ret))
         return 0;
     return walk_path(root, tid, full, nofollow, ret);

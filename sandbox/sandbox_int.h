@@ -11,6 +11,7 @@
 #include <linux/seccomp.h>
 #include <sys/types.h>
 
+#include "sandbox/memo.h"
 #include "sandbox/sandbox.h"
 #include "sandbox/task.h"
 
@@ -182,6 +183,7 @@ struct orch_notify {
     int listener, root; /* root: O_PATH of the sandbox's root, or -1 before it is known */
     const struct orch_sandbox_hooks *hooks;
     struct orch_who who;
+    struct orch_memo memo;
     uint64_t fallbacks, fakes;
     pid_t init;
     struct orch_control *control; /* tier nested: where connections made in the caller's stead go */

@@ -2,7 +2,8 @@
  * task.h - looking at a task that waits in a notification: its memory, and its paths as it sees them.
  *
  * Everything read here may change the moment after; it serves early refusal and the record, never enforcement
- * (kernel notes, section 4). The caller checks SECCOMP_IOCTL_NOTIF_ID_VALID after the last read.
+ * (kernel notes, section 4). That the task takes its answer, or SECCOMP_IOCTL_NOTIF_ID_VALID, says after the
+ * last read that all of it was about this task.
  */
 #ifndef ORCH_SANDBOX_TASK_H
 #define ORCH_SANDBOX_TASK_H
@@ -22,7 +23,6 @@ struct orch_path {
     char *path;  /* absolute, as the sandbox sees it, symlinks resolved as far as it exists; NULL: not a path
                     (pipe, socket) */
     bool exists; /* the object itself */
-    bool parent; /* its directory exists */
     mode_t mode; /* of the object, if it exists */
 };
 
@@ -34,6 +34,8 @@ struct orch_path {
  */
 int orch_task_resolve(int root, pid_t tid, int dirfd, const char *text, bool nofollow, struct orch_path *ret);
 void orch_path_fini(struct orch_path *p);
+/* Of something that does not exist: is its directory there? True also if that cannot be found out. */
+bool orch_task_has_parent(int root, const struct orch_path *p);
 /* Not in the view: a denial only if the host has it (design 7). Looked up when the task has its answer
  * already. */
 bool orch_task_on_host(const char *path);
