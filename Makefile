@@ -240,7 +240,7 @@ fault: all helpers fault-bin
 	@ORCH_BUILD=$(OUT) tests/lib/suite.sh fault
 
 # Links what it measures.
-$(OUT)/measure $(OUT)/cage: $(OUT)/%: tests/bench/%.c $(call upto,all) Makefile
+$(OUT)/measure $(OUT)/cage $(OUT)/floor: $(OUT)/%: tests/bench/%.c $(call upto,all) Makefile
 	$(call say,TEST)
 	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -MF $@.d -MT $@ $(LINK) $(LDFLAGS) -o $@ $< $(call upto,all) $(LIBS)
 
@@ -248,7 +248,7 @@ $(OUT)/measure $(OUT)/cage: $(OUT)/%: tests/bench/%.c $(call upto,all) Makefile
 redteam: all helpers
 	@ORCH_BUILD=$(OUT) tests/redteam/all
 
-bench: all helpers $(OUT)/measure $(OUT)/cage
+bench: all helpers $(OUT)/measure $(OUT)/cage $(OUT)/floor
 	@tests/bench/run
 	@tests/bench/cheap
 

@@ -26,13 +26,16 @@ int orch_task_bytes(pid_t tid, uint64_t addr, void *ret, size_t n)
 }
 
 /* Page by page: a string may end just before an unmapped page. */
+#define MOST_PATHS 256 /* bytes that nearly all paths fit in */
+
 int orch_task_string(pid_t tid, uint64_t addr, struct orch_buf *ret)
 {
     char chunk[MAX_PATH_BYTES];
 
     orch_buf_reset(ret);
     while (ret->len < MAX_PATH_BYTES) {
-        size_t want = MAX_PATH_BYTES - (addr & (MAX_PATH_BYTES - 1));
+        size_t page = MAX_PATH_BYTES - (addr & (MAX_PATH_BYTES - 1)); /* what follows may not be mapped */
+        size_t want = ret->len == 0 && page > MOST_PATHS ? MOST_PATHS : page;
         struct iovec local = {.iov_base = chunk, .iov_len = want};
         struct iovec remote = {.iov_base = (void *)(uintptr_t)addr, .iov_len = want};
         ssize_t got = process_vm_readv(tid, &local, 1, &remote, 1, 0);
