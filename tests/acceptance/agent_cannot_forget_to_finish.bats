@@ -74,7 +74,7 @@ END
     workflow "$(phase one DONE 2s)"
     SECONDS=0
     drive
-    elapsed_at_most 6
+    elapsed_at_most 40
     ended 4
     [ "$(verdict end)" = limit:wall ]
     [ "$(audit 'select(.event == "limit") | .limit')" = wall ]
@@ -203,7 +203,7 @@ END
     workflow "$(phase one DONE)"
     SECONDS=0
     drive
-    elapsed_at_most 5
+    elapsed_at_most 40
     ended 0
 }
 
@@ -212,7 +212,7 @@ END
     workflow "$(phase one DONE 1s)"
     SECONDS=0
     drive
-    elapsed_at_most 5
+    elapsed_at_most 40
     ended 4
     [ "$(verdict end)" = limit:wall ]
     [ -z "$(output_of one.1)" ]
@@ -240,7 +240,7 @@ END
     again
     SECONDS=0
     drive --quiet
-    elapsed_at_most 5
+    elapsed_at_most 40
     ended 4
     [ "$(audit 'select(.event == "attempt" and .state == "end") | .dropped_bytes')" -gt 0 ]
     [ "$(du -sk "$STATE/runs/$RUN" | cut -f1)" -le 1024 ]
@@ -259,7 +259,7 @@ END
     workflow "$(phase one DONE 1s)"
     SECONDS=0
     drive --quiet
-    elapsed_at_most 6
+    elapsed_at_most 40
     ended 4
 }
 

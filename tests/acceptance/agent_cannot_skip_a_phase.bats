@@ -198,7 +198,7 @@ END
     workflow "$(phase one one.txt 1s)"
     SECONDS=0
     drive
-    [ "$SECONDS" -le 6 ]
+    [ "$SECONDS" -le 40 ]
     ended 4
     agent <<'END'
 attack hold /orch/control 100 1 &
@@ -220,7 +220,7 @@ END
     three
     SECONDS=0
     drive
-    [ "$SECONDS" -le 6 ]
+    [ "$SECONDS" -le 40 ]
     stopped_at_one
     [ "$(verdict end)" = done ]
     agent <<<'echo x >"$ORCH_PHASE.txt"; llm-done; sleep 60'

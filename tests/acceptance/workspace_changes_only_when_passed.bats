@@ -228,7 +228,7 @@ END
         SECONDS=0
         kill -$signal "$pid"
         orch_wait
-        [ "$SECONDS" -le 5 ]
+        [ "$SECONDS" -le 40 ]
         [ "$status" -eq "$([ $signal = INT ] && echo 130 || echo 143)" ]
         no_agent_left "$token"
         unchanged

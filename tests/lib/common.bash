@@ -3,6 +3,7 @@
 #
 # orch_setup      in setup(): $ORCH (the program), $T (a fresh directory), $WS (an empty workspace), $STATE
 # orch_teardown   in teardown(): removes $T
+# wait_until COMMAND...  waits until it succeeds, at most half a minute
 # need NAME       skips the test unless the feature works here (tests/lib/must-work.sh knows how to try it)
 # need_root, need_user
 # manifest DIR    every entry with type, mode, link target and digest, sorted: equal means unchanged
@@ -24,6 +25,15 @@ orch_setup() {
 orch_teardown() {
     # Overlay leaves a work directory of mode 0 behind.
     [ -z "${T:-}" ] || { chmod -R u+rwX "$T" 2>/dev/null || :; rm -rf "$T"; }
+}
+
+wait_until() {
+    for _ in {1..300}; do
+        ! "$@" >/dev/null 2>&1 || return 0
+        sleep 0.1
+    done
+    echo "waited in vain: $*"
+    return 1
 }
 
 need() {

@@ -15,7 +15,6 @@
 # attempts            "PHASE.N PHASE.N ..." in the order in which they began
 # output_of PHASE.N   what the agent printed
 # refute COMMAND...   fails if the command succeeds ("! COMMAND" fails no test)
-# wait_until COMMAND...              until it succeeds, ten seconds at most
 
 # shellcheck source-path=SCRIPTDIR source=common.bash
 . "$(dirname "${BASH_SOURCE[0]}")/common.bash"
@@ -123,11 +122,3 @@ refute() {
     ! "$@" || { echo "succeeded: $*"; return 1; }
 }
 
-wait_until() {
-    for _ in $(seq 200); do
-        ! "$@" >/dev/null 2>&1 || return 0
-        sleep 0.05
-    done
-    echo "waited in vain: $*"
-    return 1
-}

@@ -7,7 +7,6 @@
 # line TEXT             types TEXT and Enter
 # screen                what is on the screen
 # until_screen REGEX    waits until a line of the screen matches; fails after half a minute, and shows the screen
-# wait_until COMMAND... waits until it succeeds
 # tm COMMAND...         any tmux command, such as: tm display -p '#{pane_title}'
 # tty_exec [ARG...]     types an exec --tty with these arguments
 # outer_kept            the settings of the operator's terminal are what they were at the start
@@ -43,16 +42,6 @@ line() {
 
 screen() {
     tm capture-pane -p
-}
-
-wait_until() {
-    local i
-    for ((i = 0; i < 300; i++)); do
-        "$@" && return 0
-        sleep 0.1
-    done
-    echo "never: $*"
-    return 1
 }
 
 on_screen() {

@@ -51,17 +51,24 @@ ended_by() {
     unharmed
 }
 
-# The host's process is alive and was never stopped; no cgroup of a dead supervisor is left.
-unharmed() {
+cgroups_of_the_dead() {
     local dir owner
+    while IFS= read -r dir; do
+        owner=${dir##*/orch-} owner=${owner#*.} owner=${owner%%.*}
+        [ -e "/proc/$owner" ] || echo "left: $dir"
+    done < <(find /sys/fs/cgroup -name 'orch-*.*' 2>/dev/null)
+}
+
+no_cgroup_left() { [ -z "$(cgroups_of_the_dead)" ]; }
+
+# The host's process is alive and was never stopped; no cgroup of a dead supervisor stays: one that others are about to
+# take away may be seen.
+unharmed() {
     if [ -n "${mine:-}" ]; then
         kill -0 "$mine"
         [[ "$(cut -d' ' -f3 "/proc/$mine/stat")" == [SR] ]]
     fi
-    while IFS= read -r dir; do
-        owner=${dir##*/orch-} owner=${owner#*.} owner=${owner%%.*}
-        [ -e "/proc/$owner" ] || { echo "left: $dir"; return 1; }
-    done < <(find /sys/fs/cgroup -name 'orch-*.*' 2>/dev/null)
+    wait_until no_cgroup_left || { cgroups_of_the_dead; return 1; }
 }
 
 bystander() {
