@@ -21,7 +21,6 @@ int orch_notify_init(struct orch_notify *n, const struct orch_plan *plan, const 
     struct seccomp_notif_sizes sizes;
 
     *n = (struct orch_notify){.plan = plan, .listener = -1, .root = -1, .hooks = h};
-    orch_who_init(&n->who);
     if (syscall(SYS_seccomp, SECCOMP_GET_NOTIF_SIZES, 0, &sizes) < 0)
         return -errno;
     n->req_size = sizes.seccomp_notif > sizeof(*n->req) ? sizes.seccomp_notif : sizeof(*n->req);
@@ -338,15 +337,7 @@ static void judge_symlink(struct judged *j)
     (void)orch_judge_new(j, &j->path, 'l');
 }
 
-static void report_exec(struct judged *j)
-{
-    const struct orch_exec_event e = {.path = j->path.path, .pid = orch_task_tgid((pid_t)j->req->pid)};
-
-    if (j->n->hooks->on_exec)
-        j->n->hooks->on_exec(j->n->hooks->ctx, &e);
-}
-
-static void judge_exec(struct judged *j)
+static void judge_program(struct judged *j)
 {
     if (!read_path(j, j->call->path, &j->text))
         return;
@@ -361,7 +352,14 @@ static void judge_exec(struct judged *j)
         return;
     }
     if (!orch_judge_existing(j, &j->path, ORCH_REQ_EXEC) && j->path.exists)
-        report_exec(j);
+        orch_judge_report_exec(j);
+}
+
+static void judge_exec(struct judged *j)
+{
+    judge_program(j);
+    if (!j->denial && j->errnum == 0) /* goes on, and may come about */
+        orch_who_execs(&j->n->who, orch_who_is(&j->n->who, (pid_t)j->req->pid));
 }
 
 static void judge_watched(struct judged *j)
@@ -485,28 +483,21 @@ static void reply(struct judged *j)
     (void)ioctl(j->n->listener, SECCOMP_IOCTL_NOTIF_SEND, resp);
 }
 
-static enum orch_next record(struct judged *j, char *exe, char *comm, pid_t tgid)
+static enum orch_next record(struct judged *j, const struct orch_who_info *who)
 {
-    uint64_t args[6];
-
     if (!j->denial || (j->host_lookup && !orch_task_on_host(j->d.path)) || !j->n->hooks->on_denial)
         return ORCH_GO_ON;
     j->d.nr = j->req->data.nr;
-    memcpy(args, j->req->data.args, sizeof(args));
-    j->d.args = args;
     j->d.syscall = j->req->data.arch == 0xc000003e ? orch_syscall_name(j->d.nr) : NULL;
-    j->d.pid = tgid;
-    j->d.exe = exe;
-    j->d.comm = comm;
+    orch_judge_who(j, who);
     return j->n->hooks->on_denial(j->n->hooks->ctx, &j->d);
 }
 
 enum orch_next orch_notify_serve(struct orch_notify *n)
 {
     struct judged j = {.n = n, .req = n->req, .stead = {.fd = -1, .replace = -1, .ours = -1}};
-    ORCH_AUTO_FREE char *exe = NULL, *comm = NULL;
+    const struct orch_who_info *who = NULL;
     enum orch_next next;
-    pid_t tgid = 0;
 
     memset(n->req, 0, n->req_size);
     if (ioctl(n->listener, SECCOMP_IOCTL_NOTIF_RECV, n->req) < 0)
@@ -514,14 +505,14 @@ enum orch_next orch_notify_serve(struct orch_notify *n)
     judge(&j);
     judge_logged(&j);
     if (j.denial)
-        orch_who_is(&n->who, (pid_t)n->req->pid, &tgid, &exe, &comm);
+        who = orch_who_is(&n->who, (pid_t)n->req->pid);
     /* A reply to a task that is gone reaches nobody, so only what goes on record or kills is asked about. */
     if (j.denial && ioctl(n->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &n->req->id) < 0)
         j.denial = false; /* gone: what was read may be another task's */
     else if (j.kills) /* its number stays taken while its notification is pending: this hits nobody else */
         (void)kill((pid_t)n->req->pid, SIGKILL);
     reply(&j);
-    next = record(&j, exe, comm, tgid);
+    next = record(&j, who);
     orch_stead_fini(&j.stead);
     orch_buf_fini(&j.text);
     orch_buf_fini(&j.text2);

@@ -61,24 +61,6 @@ bool orch_attempt_beat(struct orch_attempt *a)
     return r == 0;
 }
 
-int orch_audit_masked(struct orch_audit *audit, const struct orch_strv *secrets, const struct orch_denial *d,
-                      struct orch_err *err)
-{
-    struct orch_denial copy = *d;
-    ORCH_AUTO_FREE char *path = orch_mask_str(secrets, d->path);
-    ORCH_AUTO_FREE char *path2 = orch_mask_str(secrets, d->path2);
-    ORCH_AUTO_FREE char *exe = orch_mask_str(secrets, d->exe);
-    ORCH_AUTO_FREE char *comm = orch_mask_str(secrets, d->comm);
-    ORCH_AUTO_FREE char *detail = orch_mask_str(secrets, d->detail);
-
-    copy.path = path ? path : d->path;
-    copy.path2 = path2 ? path2 : d->path2;
-    copy.exe = exe ? exe : d->exe;
-    copy.comm = comm ? comm : d->comm;
-    copy.detail = detail ? detail : d->detail;
-    return orch_audit_denial(audit, &copy, err);
-}
-
 static enum orch_next on_denial(void *ctx, const struct orch_denial *d)
 {
     struct orch_attempt *a = ctx;
@@ -98,12 +80,8 @@ static enum orch_next on_denial(void *ctx, const struct orch_denial *d)
 static void on_exec(void *ctx, const struct orch_exec_event *e)
 {
     struct orch_attempt *a = ctx;
-    struct orch_exec_event copy = *e;
-    ORCH_AUTO_FREE char *path = orch_mask_str(&a->run->secrets, e->path);
-    int r;
+    int r = orch_audit_masked_exec(a->run->audit, &a->run->secrets, e, err_slot(a));
 
-    copy.path = path ? path : e->path;
-    r = orch_audit_exec(a->run->audit, &copy, err_slot(a));
     if (r < 0)
         orch_attempt_fail(a, r);
 }

@@ -58,5 +58,7 @@ bool orch_attempt_beat(struct orch_attempt *a);
 /* Hands a denial to the audit log, with secrets masked. */
 int orch_audit_masked(struct orch_audit *audit, const struct orch_strv *secrets, const struct orch_denial *d,
                       struct orch_err *err);
+int orch_audit_masked_exec(struct orch_audit *audit, const struct orch_strv *secrets,
+                           const struct orch_exec_event *e, struct orch_err *err);
 
 #endif
