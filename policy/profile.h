@@ -131,8 +131,8 @@ struct orch_profile {
     size_t n_env_set;
     enum orch_audit_level audit_level; /* default OPENS */
     enum orch_audit_argv audit_argv;
-    unsigned create;                   /* ORCH_CREATE_* bits */
-    struct orch_key_place *places;     /* private: orch_profile_place */
+    unsigned create;               /* ORCH_CREATE_* bits */
+    struct orch_key_place *places; /* private: orch_profile_place */
     size_t n_places;
 };
 
@@ -153,6 +153,9 @@ void orch_profile_freep(struct orch_profile **p);
 
 /* Where the effective value of the key comes from; NULL if no document gives it, so that it is a default. */
 const struct orch_key_place *orch_profile_place(const struct orch_profile *p, const char *key);
+
+/* "FILE#POINTER" with the document that gives the key, or "sandbox#POINTER". Caller frees. */
+char *orch_profile_rule(const struct orch_profile *p, const char *key, const char *pointer);
 
 /* Names of the built-ins, NULL-terminated, and the JSON text of one (NULL if there is none of that name). */
 extern const char *const orch_builtin_names[];

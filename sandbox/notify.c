@@ -161,7 +161,7 @@ static bool judge_kind(struct judged *j, const struct orch_path *p, char kind)
 {
     if (orch_plan_may_be(j->n->plan, p->path, kind))
         return false;
-    orch_judge_deny(j, ORCH_CLASS_FILESYSTEM, EACCES, ORCH_RULE_CREATE);
+    orch_judge_deny(j, ORCH_CLASS_FILESYSTEM, EACCES, orch_plan_rule_create(j->n->plan));
     j->d.path = p->path;
     j->d.access = "create";
     return true;
