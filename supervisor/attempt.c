@@ -246,10 +246,12 @@ static int compile(struct orch_attempt *a, const char *prompt, struct orch_err *
     return r;
 }
 
-static const char *level_name(const struct orch_plan *plan)
+const char *orch_attempt_level(const struct orch_plan *plan, bool nested)
 {
     static const char *const names[] = {"writes", "opens", "paths"};
 
+    if (plan && nested)
+        return "paths";
     return plan && (unsigned)plan->profile->audit_level < ORCH_NELEM(names)
                ? names[plan->profile->audit_level]
                : "none";
@@ -269,7 +271,9 @@ static int audit_start(struct orch_attempt *a, struct orch_err *err)
         orch_tier_record(&a->run->tier, &w);
     else
         orch_jw_str(&w, "tier", "none");
-    orch_jw_str(&w, "level", a->plan && a->run->tier.nested ? "paths" : level_name(a->plan));
+    orch_jw_str(&w, "level", orch_attempt_level(a->plan, a->run->tier.nested));
+    if (a->plan)
+        orch_jw_bool(&w, "argv_recorded", a->plan->profile->audit_argv != ORCH_AUDIT_ARGV_OFF);
     orch_jw_str(&w, "profile", a->plan ? a->plan->profile->digest : NULL);
     orch_jw_str(&w, "policy", a->plan ? a->plan->digest : NULL);
     orch_jw_str(&w, "limits", a->held);

@@ -55,6 +55,8 @@ void orch_attempt_fail(struct orch_attempt *a, int r);
 /* The hook for waking up: signals, heartbeat, folded counts, status line. False when the run must end. */
 bool orch_attempt_beat(struct orch_attempt *a);
 
+/* What is watched, as records name it; "none" without a plan. */
+const char *orch_attempt_level(const struct orch_plan *plan, bool nested);
 /* The rule of a limit's record: the document and key that gave it; "sandbox#/..." for a default. Caller
  * frees.
  */

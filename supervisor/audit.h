@@ -39,6 +39,8 @@ int orch_audit_exec(struct orch_audit *a, const struct orch_exec_event *e, struc
 /* Any other event: begin gives an open object with "event" set; add members, then commit. */
 void orch_audit_begin(struct orch_audit *a, const char *event, struct orch_jw *w);
 int orch_audit_commit(struct orch_audit *a, struct orch_jw *w, struct orch_err *err);
+/* Members of a run's first record: by what, and where, it was watched. */
+void orch_audit_put_host(struct orch_jw *w);
 /* Writes the folded counts that are due (at_least_ms since the last time; 0 = all). */
 int orch_audit_flush(struct orch_audit *a, uint64_t at_least_ms, struct orch_err *err);
 /* Counts in the present scope; total is every denial since open that is not quiet. */

@@ -2,10 +2,15 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include <sys/utsname.h>
 
 #include "common/escape.h"
 #include "policy/args.h"
 #include "supervisor/audit_int.h"
+
+#ifndef ORCH_VERSION
+#define ORCH_VERSION "0.1.0"
+#endif
 
 static void put_bytes(struct orch_jw *w, const char *key, const char *s)
 {
@@ -112,4 +117,14 @@ void orch_put_exec(struct orch_jw *w, const struct orch_exec_event *e)
     if (e->argv && e->argv_more)
         orch_jw_bool(w, "argv_more", true);
     put_who(w, &(struct who){e->pid, e->tid, e->exe, e->comm, e->parents});
+}
+
+void orch_audit_put_host(struct orch_jw *w)
+{
+    struct utsname un;
+    bool known = uname(&un) == 0;
+
+    orch_jw_str(w, "version", ORCH_VERSION);
+    orch_jw_str(w, "host", known ? un.nodename : "unknown");
+    orch_jw_str(w, "kernel", known ? un.release : "unknown");
 }
