@@ -408,3 +408,54 @@ void orch_args_write(struct orch_args *a, struct orch_jw *w, int nr, bool all, c
     }
     orch_jw_end(w, '}');
 }
+
+/* ---- reading ---- */
+
+static bool read_words(const cJSON *list, uint64_t *ret)
+{
+    const cJSON *word;
+    uint64_t v;
+    *ret = 0;
+    cJSON_ArrayForEach(word, list)
+    {
+        if (!cJSON_IsString(word) || !orch_const_value(word->valuestring, &v))
+            return false;
+        *ret |= v & UINT32_MAX;
+    }
+    return true;
+}
+
+static bool read_arg(const cJSON *arg, enum form form, uint64_t *ret)
+{
+    if (cJSON_IsArray(arg))
+        return read_words(arg, ret);
+    if (cJSON_IsNumber(arg)) {
+        *ret = (uint32_t)(int64_t)arg->valuedouble;
+        return true;
+    }
+    if (!cJSON_IsString(arg))
+        return false;
+    if (form == MODE) {
+        *ret = strtoull(arg->valuestring, NULL, 8);
+        return true;
+    }
+    return orch_const_value(arg->valuestring, ret);
+}
+
+unsigned orch_args_read(int nr, const cJSON *args, uint64_t ret[6])
+{
+    const struct row *r = find_row(nr);
+    unsigned known = 0;
+    memset(ret, 0, 6 * sizeof(ret[0]));
+    for (size_t i = 0; r != NULL && i < MAX_ARGS && r->args[i].name != NULL; i++) {
+        const cJSON *arg = cJSON_GetObjectItemCaseSensitive(args, r->args[i].name);
+        if (read_arg(arg, kinds[r->args[i].kind].form, &ret[r->args[i].index]))
+            known |= 1u << r->args[i].index;
+    }
+    for (unsigned i = 0; r == NULL && i < 6; i++) {
+        char key[3] = {'a', (char)('0' + i), '\0'};
+        if (read_arg(cJSON_GetObjectItemCaseSensitive(args, key), ONE, &ret[i]))
+            known |= 1u << i;
+    }
+    return known;
+}

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/json.h"
 #include "common/jsonw.h"
 
 /* Names found so far; made by need. Not shared between threads. */
@@ -32,6 +33,10 @@ unsigned orch_args_pick(int nr, bool all, const uint64_t regs[6], uint64_t ret[6
  */
 void orch_args_write(struct orch_args *a, struct orch_jw *w, int nr, bool all, const uint64_t regs[6],
                      int family);
+
+/* The inverse: registers from the member "args" of a record (may be NULL); 0 where it tells nothing. Returns
+ * a bit for each that it tells. */
+unsigned orch_args_read(int nr, const cJSON *args, uint64_t ret[6]);
 
 /* The rows, for tests: false behind the last. */
 bool orch_args_row(size_t i, int *ret_nr, unsigned *ret_index, const char **ret_name, const char **ret_names);

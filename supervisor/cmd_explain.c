@@ -25,6 +25,8 @@ struct record { /* what a denial says, copied */
     char *event, *phase, *gate, *class, *syscall, *path, *path2, *access, *errname, *rule, *exe, *detail,
         *action, *args, *comm;
     cJSON *parents;
+    uint64_t regs[6]; /* as far as `args` tells them: */
+    unsigned known;
     unsigned attempt;
     int64_t pid, tid;
     bool inexact; /* the path is not UTF-8: what is kept as text is not what was asked for */
@@ -65,6 +67,9 @@ static int find_record(void *ctx, const struct orch_json *doc)
         *members[i].to = s ? orch_xstrdup(s) : NULL;
     }
     r->args = orch_member_json(rec, "args");
+    if (r->syscall)
+        r->known = orch_args_read(orch_explain_number(r->syscall),
+                                  cJSON_GetObjectItemCaseSensitive(rec, "args"), r->regs);
     r->parents = cJSON_Duplicate(cJSON_GetObjectItemCaseSensitive(rec, "parents"), true);
     r->pid = (int64_t)orch_member_number(rec, "pid", 0);
     r->tid = (int64_t)orch_member_number(rec, "tid", 0);
@@ -202,7 +207,7 @@ static void put_comparison(struct orch_buf *out, const struct record *r, const s
     else
         orch_buf_str(
             out, "replayed: another answer than on record: something on the host has changed since, or the "
-                 "call's own arguments (which are not on record) decided\n");
+                 "call's own arguments (of which not all are on record) decided\n");
 }
 
 static int put_steps(struct orch_explaining *x, const struct record *r, struct orch_err *err)
@@ -214,7 +219,7 @@ static int put_steps(struct orch_explaining *x, const struct record *r, struct o
     if (nr < 0)
         orch_buf_str(&x->out, "this number has no name here\n");
     else
-        k = orch_explain_say_call(x, nr, NULL, 0, &e, err);
+        k = orch_explain_say_recorded(x, nr, r->regs, r->known, &e, err);
     if (k < 0)
         return k;
     if (act < 0 || !r->path) {

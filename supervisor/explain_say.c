@@ -310,3 +310,24 @@ int orch_explain_say_call(struct orch_explaining *x, int nr, char **argv, unsign
     put_advice(x, orch_explain_advice_call(&alt.v[alt.n - 1].answer));
     return 0;
 }
+
+int orch_explain_say_recorded(struct orch_explaining *x, int nr, const uint64_t args[6], unsigned known,
+                              struct orch_explained *ret, struct orch_err *err)
+{
+    static const uint64_t any[6];
+    ORCH_AUTO(orch_alternatives_fini) struct orch_alternatives alt = {0};
+    const char *name = orch_syscall_name(nr);
+    struct orch_explained e = {0};
+
+    orch_explain_alternatives(x->plan, nr, any, 0, &alt);
+    if (!alt.depends || (alt.depends & ~known))
+        return orch_explain_say_call(x, nr, NULL, 0, ret, err);
+    orch_explain_call(x->plan, nr, args, &e);
+    orch_buf_printf(&x->out, "%s [%d](as recorded)", name ? name : "a call without a name", nr);
+    put_call(x, &e);
+    put_rule(x, &e);
+    put_advice(x, orch_explain_advice_call(&e));
+    *ret = (struct orch_explained){.errnum = e.errnum, .rule = e.rule}; /* the plan's, or static */
+    orch_explained_fini(&e);
+    return 0;
+}

@@ -199,14 +199,19 @@ PY
     [ "$(jq -r 'select(.event == "limit") | .rule' "$T/audit")" = "$W/slow.json#/limits/wall" ]
 }
 
-@test "explain_tells_arguments_and_parents" {
+@test "explain_tells_arguments_and_parents_and_decides_with_them" {
     agent maker <<END
 mkdir -m 0700 /usr/x
+python3 -c 'import fcntl; fcntl.ioctl(0, 0x5412, b"x")'
 echo 1 >"\$ORCH_WORKSPACE/made"
 END
-    one_phase maker plan '{"type": "file", "path": "made"}'
+    one_phase maker implement '{"type": "file", "path": "made"}'
     orch_run --no-apply
     [ "$status" -eq 0 ]
+    seq=$(jq -r 'select(.event == "denial" and .syscall == "ioctl") | .seq' "$RUNDIR/audit.jsonl" | head -1)
+    run --separate-stderr "$ORCH" explain --state "$STATE" "$RUN" "$seq"
+    echo "$output"
+    [[ "$output" == *"arguments: request TIOCSTI"*"(as recorded): refused, EPERM"*"the same answer by the same rule"* ]]
     seq=$(jq -r 'select(.event == "denial" and .syscall == "mkdir") | .seq' "$RUNDIR/audit.jsonl" | head -1)
     run --separate-stderr "$ORCH" explain --state "$STATE" "$RUN" "$seq"
     echo "$output"
@@ -299,6 +304,25 @@ END
     [ "$with" -le 4096 ]
     [ "$with" -ge 4000 ]
     [ "$(wc -l <"$T/execs")" -le 4110 ]
+}
+
+@test "the_page_about_records_has_every_member_of_every_record" {
+    agent works <<END
+cd "\$ORCH_WORKSPACE"
+mv made "$OUT/hidden"
+"$OUT/records" thread "$OUT/hidden"
+llm-status; env true
+echo 1 >made
+END
+    profile p "{\"schema\":1,\"name\":\"p\",\"extends\":\"plan\",\"widen\":\"test\",\"tools\":[\"@parent\",{\"name\":\"records\",\"path\":\"$OUT/records\"}]}"
+    one_phase works ./p.json '{"type": "file", "path": "made"}'
+    orch_run
+    [ "$status" -eq 0 ]
+    jq -r 'keys[]' "$RUNDIR/audit.jsonl" | sort -u >"$T/members"
+    [ "$(wc -l <"$T/members")" -gt 40 ]
+    while read -r member; do
+        grep -qF "\`$member\`" "$ORCH_ROOT/docs/audit.md" || { echo "$member is not described"; false; }
+    done <"$T/members"
 }
 
 @test "a_runtime_trace_of_in_toto_can_be_made_of_the_records" {

@@ -125,7 +125,7 @@ JSON
 read /etc/shadow|not in the view, ENOENT|sandbox#/not-in-view|{"path": "/etc/shadow", "access": "ro"}
 write /usr/bin/env|refused, EACCES|base#/filesystem/0, built-in base:|"access": "rw"
 exec cat|permitted|base#/filesystem/0|
-exec perl|refused, E|base#/filesystem/0|"tools": [{"name": "perl
+exec perl|refused, E|base#/tools, built-in base:|"tools": [{"name": "perl
 write '${workspace}/.git/config'|refused, EACCES|plan#/filesystem/1, built-in plan:|
 write '${workspace}/alias'|refused, EACCES|.git/config|
 write '${workspace}/new'|permitted|plan#/filesystem/0|

@@ -38,6 +38,8 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
         size_t len = end ? (size_t)(end - data) : size;
         char *left = orch_xstrndup((const char *)data + 1, len - 1);
 
+        for (char *c = left; *c; c++) /* it is not to have the secret by itself */
+            *c = *c == 'Z' ? 'z' : *c;
         orch_strv_add_take(&all,
                            orch_xasprintf("%.40s%s%s", left, secrets[data[0] % ORCH_NELEM(secrets)], left));
         free(left);
@@ -46,12 +48,8 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
         data += len;
         size -= len;
     }
-    for (size_t i = 0; i < n; i++)
-        if (strstr(argv[i], "Zq7Zq7Zq7Zq7Zq7Zq7Zq7Zq7Zq7")) /* the input has it itself, as it likes */
-            n = 0;
     orch_argv_mask(argv, &got, &more);
-    if (n > 0)
-        check_bounds(&got);
+    check_bounds(&got);
     orch_strv_fini(&got);
     orch_strv_fini(&all);
     return 0;

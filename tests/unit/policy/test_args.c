@@ -126,6 +126,24 @@ static void arguments_are_told_by_name(void **state)
     }
 }
 
+/* What is written is read back to the same bits, so that a record can be decided once more. */
+static void what_is_written_can_be_read_back(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ORCH_NELEM(rows); i++) {
+        ORCH_AUTO_FREE char *text = written(rows[i].nr, rows[i].all, rows[i].regs, 0);
+        ORCH_AUTO_FREE char *object = orch_xasprintf("{%s}", text);
+        cJSON *rec = cJSON_Parse(object);
+        uint64_t cut[6], back[6];
+        unsigned picked = orch_args_pick(rows[i].nr, rows[i].all, rows[i].regs, cut);
+        assert_non_null(rec);
+        assert_int_equal(orch_args_read(rows[i].nr, cJSON_GetObjectItemCaseSensitive(rec, "args"), back),
+                         picked);
+        assert_memory_equal(back, cut, sizeof(cut));
+        cJSON_Delete(rec);
+    }
+}
+
 /* Beside it, a request of ptrace and flags of mount and clone are of pointer size, and no pointers. */
 static bool is_known_long(int nr, unsigned index)
 {
@@ -178,6 +196,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(arguments_are_told_by_name),
+        cmocka_unit_test(what_is_written_can_be_read_back),
         cmocka_unit_test(no_row_shows_a_pointer_and_each_name_stands_for_something),
         cmocka_unit_test(registers_beyond_what_is_looked_at_change_nothing),
     };
