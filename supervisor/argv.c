@@ -138,7 +138,7 @@ static bool bearer(struct scan *x)
     while (from < x->n && is_space(x->s[from]))
         from++;
     n = run(x, from, is_token);
-    return n >= 8 ? mask(x, from, from + n) : false;
+    return n >= 8 && x->s[from] != '-' ? mask(x, from, from + n) : false;
 }
 
 /* ---- values with a name ---- */
@@ -206,6 +206,29 @@ static size_t skip_spaces(const struct scan *x, size_t i)
     return i;
 }
 
+/* Does what is between end in the name of an option whose value comes behind it? */
+static bool ends_in_option(const struct scan *x, size_t from, size_t end)
+{
+    size_t i = end;
+
+    while (i > from && is_name(x->s[i - 1]))
+        i--;
+    while (i < end && x->s[i] != '-')
+        i++;
+    return is_secret_name(x->s + i, end - i);
+}
+
+/* A value that is a word of a shell. What it covers may have been an option: its value is then covered too.
+ */
+static size_t value_end(const struct scan *x, size_t from)
+{
+    size_t end = word_end(x, from);
+
+    while (end < x->n && ends_in_option(x, from, end))
+        end = word_end(x, skip_spaces(x, end));
+    return end;
+}
+
 static bool named(struct scan *x)
 {
     size_t n = run(x, x->at, is_name), from = x->at + n;
@@ -218,7 +241,7 @@ static bool named(struct scan *x)
     if (from == x->n)
         return false;
     if (x->s[from] == '=') /* an argument of this alone has no other end than its own */
-        return mask(x, from + 1, whole ? x->n : word_end(x, from + 1));
+        return mask(x, from + 1, whole ? x->n : value_end(x, from + 1));
     if (x->s[from] == ':') {
         from = skip_spaces(x, from + 1);
         return mask(x, from, field_end(x, from));
@@ -226,7 +249,7 @@ static bool named(struct scan *x)
     if (!option || !is_space(x->s[from]))
         return false;
     from = skip_spaces(x, from);
-    return mask(x, from, word_end(x, from));
+    return mask(x, from, value_end(x, from));
 }
 
 /* ---- all of it ---- */

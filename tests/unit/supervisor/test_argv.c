@@ -40,6 +40,8 @@ static const char *const words[][2] = {
     {"run TOKEN=a\\ b make", "run TOKEN=[masked] make"},
     {"prog --password hunter2 --verbose", "prog --password [masked] --verbose"},
     {"prog --password", NULL},
+    {"prog --auth --password hunter2 x", "prog --auth [masked] x"},
+    {"prog bearer --password hunter2 x", "prog bearer --password [masked] x"},
     {"echo password", NULL},
     {"Authorization: Bearer abcdefgh", "Authorization: [masked]"},
     {"curl -H 'Authorization: Basic abc=' https://git.test",
