@@ -358,8 +358,8 @@ static void judge_program(struct judged *j)
 static void judge_exec(struct judged *j)
 {
     judge_program(j);
-    if (!j->denial && j->errnum == 0) /* goes on, and may come about */
-        orch_who_execs(&j->n->who, orch_who_is(&j->n->who, (pid_t)j->req->pid));
+    if (j->errnum == 0) /* goes on, and may come about */
+        j->executes = orch_who_is(&j->n->who, (pid_t)j->req->pid)->pid;
 }
 
 static void judge_watched(struct judged *j)
@@ -513,6 +513,8 @@ enum orch_next orch_notify_serve(struct orch_notify *n)
         (void)kill((pid_t)n->req->pid, SIGKILL);
     reply(&j);
     next = record(&j, who);
+    if (j.executes) /* now that nothing more is asked about who it was */
+        orch_who_execs(&n->who, (pid_t)n->req->pid, j.executes);
     orch_stead_fini(&j.stead);
     orch_buf_fini(&j.text);
     orch_buf_fini(&j.text2);

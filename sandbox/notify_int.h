@@ -17,6 +17,7 @@ struct judged {
     int errnum;       /* > 0: refuse with it; 0: continue */
     bool denial;      /* put it on record */
     bool kills;       /* and end the process */
+    pid_t executes;   /* the process that goes on to execute a program; 0 = none */
     const char *log;  /* rule by which the call is put on record also when it goes on */
     bool host_lookup; /* a denial only if the path exists on the host, looked up after the reply */
     struct orch_denial d;

@@ -77,8 +77,9 @@ struct orch_who {
 void orch_who_fini(struct orch_who *w);
 /* Never NULL. Read before the task has its answer: only then is it about this task. */
 const struct orch_who_info *orch_who_is(struct orch_who *w, pid_t tid);
-/* The task is about to execute a program, or to try it: `who` of it is no longer true for the next call. */
-void orch_who_execs(struct orch_who *w, const struct orch_who_info *who);
+/* The task, of this process, is let go to execute a program, or to try it: what is known of it is not true
+ * for its next call. To be told before that is served. */
+void orch_who_execs(struct orch_who *w, pid_t tid, pid_t pid);
 /* readlink of /proc/TID/WHAT ("cwd", "fd/3"), NULL if it cannot be had. Caller frees. */
 char *orch_task_link(pid_t tid, const char *what);
 /* The thread's number in its own pid namespace, 0 if unknown. */

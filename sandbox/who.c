@@ -79,9 +79,8 @@ static bool descends_from(const struct orch_who_task *t, pid_t pid)
     return found;
 }
 
-void orch_who_execs(struct orch_who *w, const struct orch_who_info *who)
+void orch_who_execs(struct orch_who *w, pid_t tid, pid_t pid)
 {
-    pid_t tid = who->tid, pid = who->pid; /* of an answer that is dropped now */
     struct orch_who_exec *e = &w->execs[w->n_execs++ % ORCH_WHO_EXECS];
     uint64_t now = orch_now_ms();
 

@@ -88,6 +88,12 @@ PY
     [ "$(of 'select(.exe | endswith("/other")) | .count' | jq -s add)" -eq 450 ]
     of 'select((.exe | split("/") | last) != .comm)' >"$T/wrong"
     [ ! -s "$T/wrong" ]
+    # Also where the exec itself goes on record, as a call.
+    in_sandbox '"syscalls":{"rules":[{"syscalls":["execve"],"action":"log"}]}' "$OUT/records" execs 50 "$OUT/hidden" "$OUT/other"
+    [ "$status" -eq 0 ]
+    [ "$(of 'select(.exe | endswith("/other")) | .count' | jq -s add)" -eq 75 ]
+    jq -c 'select(.event == "syscall") | .exe' "$T/audit" | sort | uniq -c
+    [ "$(jq -c 'select(.event == "syscall" and (.exe | endswith("/other"))) | .count' "$T/audit" | jq -s add)" -eq 25 ]
 }
 
 @test "arguments_are_told_by_name" {

@@ -149,7 +149,7 @@ static void an_exec_is_seen_at_once(void **state)
 
     (void)state;
     start(&f);
-    orch_who_execs(&who, orch_who_is(&who, f.child));
+    orch_who_execs(&who, f.child, orch_who_is(&who, f.child)->pid);
     let_exec(f.go_child, f.child);
     w = orch_who_is(&who, f.child);
     assert_null(strstr(w->exe, self));
@@ -164,7 +164,7 @@ static void what_is_read_before_an_exec_came_about_is_not_kept(void **state)
     (void)state;
     start(&f);
     assert_string_equal(orch_who_is(&who, f.grandchild)->parents[0], self);
-    orch_who_execs(&who, orch_who_is(&who, f.child));
+    orch_who_execs(&who, f.child, orch_who_is(&who, f.child)->pid);
     assert_string_equal(orch_who_is(&who, f.grandchild)->parents[0], self); /* not yet */
     let_exec(f.go_child, f.child);
     assert_string_not_equal(orch_who_is(&who, f.grandchild)->parents[0], self);
@@ -177,9 +177,9 @@ static void more_execs_at_a_time_than_are_remembered_keep_nothing(void **state)
 
     (void)state;
     start(&f);
-    orch_who_execs(&who, orch_who_is(&who, f.child));
+    orch_who_execs(&who, f.child, orch_who_is(&who, f.child)->pid);
     for (int i = 0; i < ORCH_WHO_EXECS; i++)
-        orch_who_execs(&who, &(struct orch_who_info){.tid = 1, .pid = 1});
+        orch_who_execs(&who, 1, 1);
     assert_string_equal(orch_who_is(&who, f.grandchild)->parents[0], self);
     let_exec(f.go_child, f.child);
     assert_string_not_equal(orch_who_is(&who, f.grandchild)->parents[0], self);
