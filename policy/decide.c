@@ -344,6 +344,8 @@ void orch_plan_decide(const struct orch_plan *p, const char *path, enum orch_req
         ret->verdict = ORCH_HIDE;
     else
         ret->verdict = permits(p, path, place, access, what) ? ORCH_PERMIT : ORCH_DENY;
+    if (ret->verdict == ORCH_DENY && what == ORCH_REQ_EXEC && can_exec(access))
+        ret->rule = orch_plan_rule_tools(p); /* the path gives it, and the program is not of the list */
 }
 
 bool orch_plan_may_be(const struct orch_plan *p, const char *path, char kind)

@@ -8,8 +8,6 @@
 
 #include "policy/plan.h"
 
-#define RULE "profile#/network"
-
 /* The address of the fourth version, also from within one of the sixth; false if it is a true sixth. */
 static bool version_four(const struct sockaddr_storage *a, uint32_t *ret)
 {
@@ -57,7 +55,8 @@ int orch_plan_decide_inet(const struct orch_plan *p, const struct sockaddr_stora
 {
     bool permitted = p->profile->network == ORCH_NET_LOOPBACK && orch_inet_is_loopback(a);
 
-    *ret = (struct orch_decision){.verdict = permitted ? ORCH_PERMIT : ORCH_DENY, .rule = RULE};
+    *ret = (struct orch_decision){.verdict = permitted ? ORCH_PERMIT : ORCH_DENY,
+                                  .rule = orch_plan_rule_network(p)};
     return permitted ? 0 : ENETUNREACH; /* what the empty namespace gives */
 }
 
@@ -66,7 +65,8 @@ int orch_plan_decide_bind(const struct orch_plan *p, const struct sockaddr_stora
 {
     bool permitted = is_nobodys(a) || (p->profile->network == ORCH_NET_LOOPBACK && orch_inet_is_loopback(a));
 
-    *ret = (struct orch_decision){.verdict = permitted ? ORCH_PERMIT : ORCH_DENY, .rule = RULE};
+    *ret = (struct orch_decision){.verdict = permitted ? ORCH_PERMIT : ORCH_DENY,
+                                  .rule = orch_plan_rule_network(p)};
     return permitted ? 0 : EADDRNOTAVAIL; /* what the empty namespace gives */
 }
 

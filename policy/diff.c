@@ -294,12 +294,14 @@ static void compare_single(struct diffing *x)
 {
     static const char *const networks[] = {"none", "loopback"}, *const tiers[] = {"full", "nested"};
     static const char *const levels[] = {"paths", "opens", "writes"};
-    static const char *const scopes[] = {"tree", "process"};
+    static const char *const scopes[] = {"tree", "process"}, *const argvs[] = {"recorded", "not recorded"};
 
     compare_value(x, "network", (int)x->a->network, (int)x->b->network, networks);
     compare_value(x, "limits.scope", x->a->limits.scope_process, x->b->limits.scope_process, scopes);
     compare_value(x, "audit", ORCH_AUDIT_PATHS - (int)x->a->audit_level,
                   ORCH_AUDIT_PATHS - (int)x->b->audit_level, levels);
+    compare_value(x, "audit.argv", x->a->audit_argv == ORCH_AUDIT_ARGV_OFF,
+                  x->b->audit_argv == ORCH_AUDIT_ARGV_OFF, argvs);
     compare_value(x, "requires", x->a->requires == ORCH_TIER_NESTED, x->b->requires == ORCH_TIER_NESTED,
                   tiers);
 }

@@ -232,7 +232,7 @@ static bool decide(const struct orch_plan *p, enum orch_request what, struct orc
 static void decide_new(const struct orch_plan *p, char kind, struct orch_explained *ret)
 {
     if (decide(p, ORCH_REQ_CREATE, ret) && !orch_plan_may_be(p, ret->path, kind))
-        refuse(ret, EACCES, ORCH_RULE_CREATE);
+        refuse(ret, EACCES, orch_plan_rule_create(p));
 }
 
 static void decide_delete(const struct orch_plan *p, struct orch_explained *ret)

@@ -364,7 +364,8 @@ void orch_alternatives_fini(struct orch_alternatives *a)
 static bool own_place(const char *rule)
 {
     return strncmp(rule, "sandbox#/", 9) == 0 && strcmp(rule, "sandbox#/view") != 0 &&
-           strcmp(rule, "sandbox#/tools") != 0 && strcmp(rule, ORCH_RULE_ABSENT) != 0;
+           !orch_rule_points_to(rule, ORCH_POINTER_TOOLS) &&
+           !orch_rule_points_to(rule, ORCH_POINTER_CREATE) && strcmp(rule, ORCH_RULE_ABSENT) != 0;
 }
 
 char *orch_explain_advice_call(const struct orch_explained *e)
@@ -404,7 +405,7 @@ char *orch_explain_advice(const struct orch_plan *p, enum orch_act act, const st
         return orch_xstrdup("\"network\": a mode that reaches this address");
     if (own_place(e->rule) || act == ORCH_ACT_CONNECT)
         return NULL;
-    if (strcmp(e->rule, ORCH_RULE_CREATE) == 0)
+    if (orch_rule_points_to(e->rule, ORCH_POINTER_CREATE))
         return orch_xasprintf("\"create\": add \"%s\"", act == ORCH_ACT_SYMLINK     ? "symlink"
                                                         : act == ORCH_ACT_DIRECTORY ? "directory"
                                                                                     : "file");

@@ -106,6 +106,7 @@ int orch_plan_compile(const struct orch_plan_args *a, struct orch_plan **ret, st
     }
     p->workspace = orch_path_normalize("/", a->workspace);
     name_own_places(p, a);
+    plan_name_rules(p);
     p->uid = a->uid;
     p->gid = a->gid;
     p->exec_view = a->exec_view;
@@ -144,6 +145,9 @@ void orch_plan_free(struct orch_plan *p)
     free(p->home);
     free(p->tmp);
     free(p->dir);
+    free(p->rule_create);
+    free(p->rule_network);
+    free(p->rule_tools);
     free(p->program);
     orch_closure_fini(&p->closure);
     orch_filter_fini(&p->filter);

@@ -98,6 +98,7 @@ struct orch_plan {
         secrets; /* values that came by pass_env: never written, masked in output (length >= 4) */
     uid_t uid;
     gid_t gid;
+    char *rule_create, *rule_network, *rule_tools; /* NULL in a plan made by hand */
     bool exec_view;
     bool workspace_writes; /* some rule gives w within the workspace */
     char digest[65];       /* of profile digest, closure, filter: stands in the attempt's record */
@@ -131,8 +132,19 @@ enum orch_verdict {
  * told. */
 #define ORCH_RULE_ABSENT "sandbox#/not-in-view"
 
-/* The rule of what `create` does not let through. */
-#define ORCH_RULE_CREATE "profile#/create"
+/*
+ * Where a key as a whole decides, its rule is the document that gives the key, and its pointer; "sandbox" in
+ * place of a document where none does and it is a default. Of syscalls.allow it is "FILE#/syscalls".
+ */
+#define ORCH_POINTER_CREATE "/create"
+#define ORCH_POINTER_NETWORK "/network"
+#define ORCH_POINTER_TOOLS "/tools"
+#define ORCH_POINTER_SYSCALLS "/syscalls"
+const char *orch_plan_rule_create(const struct orch_plan *p);
+const char *orch_plan_rule_network(const struct orch_plan *p);
+const char *orch_plan_rule_tools(const struct orch_plan *p);
+/* Does the rule (may be NULL) name this pointer, in whatever document? */
+bool orch_rule_points_to(const char *rule, const char *pointer);
 
 struct orch_decision {
     enum orch_verdict verdict;

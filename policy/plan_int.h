@@ -4,6 +4,8 @@
 
 #include "policy/plan.h"
 
+/* Finds out which documents say what decides as a whole. */
+void plan_name_rules(struct orch_plan *p);
 /* Adds a place; takes path and rule. The list is sorted by plan_places_finish. */
 void plan_place_add(struct orch_plan *p, struct orch_place place);
 /* Sorts places and closure-independent links; duplicates become diagnostics. */

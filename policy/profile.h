@@ -82,6 +82,9 @@ struct orch_syscall_rule {
 
 enum orch_net_mode { ORCH_NET_NONE, ORCH_NET_LOOPBACK };
 enum orch_audit_level { ORCH_AUDIT_WRITES, ORCH_AUDIT_OPENS, ORCH_AUDIT_PATHS };
+/* Whether execs are recorded with their arguments. DEFAULT records, and a child may switch it off; where a
+ * profile says ON, it may not. */
+enum orch_audit_argv { ORCH_AUDIT_ARGV_DEFAULT, ORCH_AUDIT_ARGV_OFF, ORCH_AUDIT_ARGV_ON };
 enum orch_tier { ORCH_TIER_NESTED, ORCH_TIER_FULL };
 
 #define ORCH_CREATE_FILE 1u
@@ -127,8 +130,9 @@ struct orch_profile {
     struct orch_env_pair *env_set;
     size_t n_env_set;
     enum orch_audit_level audit_level; /* default OPENS */
-    unsigned create;                   /* ORCH_CREATE_* bits */
-    struct orch_key_place *places;     /* private: orch_profile_place */
+    enum orch_audit_argv audit_argv;
+    unsigned create;               /* ORCH_CREATE_* bits */
+    struct orch_key_place *places; /* private: orch_profile_place */
     size_t n_places;
 };
 
@@ -149,6 +153,9 @@ void orch_profile_freep(struct orch_profile **p);
 
 /* Where the effective value of the key comes from; NULL if no document gives it, so that it is a default. */
 const struct orch_key_place *orch_profile_place(const struct orch_profile *p, const char *key);
+
+/* "FILE#POINTER" with the document that gives the key, or "sandbox#POINTER". Caller frees. */
+char *orch_profile_rule(const struct orch_profile *p, const char *key, const char *pointer);
 
 /* Names of the built-ins, NULL-terminated, and the JSON text of one (NULL if there is none of that name). */
 extern const char *const orch_builtin_names[];

@@ -243,7 +243,9 @@ static void merge_values(struct orch_profile *eff, const struct orch_profile *p,
     const struct orch_profile *own = &doc->own;
     eff->requires = orch_rd_get(root, "requires") != NULL ? own->requires : p->requires;
     eff->network = orch_rd_get(root, "network") != NULL ? own->network : p->network;
-    eff->audit_level = orch_rd_get(root, "audit") != NULL ? own->audit_level : p->audit_level;
+    bool level = orch_rd_get(orch_rd_get(root, "audit"), "level") != NULL;
+    eff->audit_level = level ? own->audit_level : p->audit_level;
+    eff->audit_argv = own->audit_argv != ORCH_AUDIT_ARGV_DEFAULT ? own->audit_argv : p->audit_argv;
     eff->sc_default_errno = own->sc_default_errno != 0 ? own->sc_default_errno : p->sc_default_errno;
     eff->tmp_size = pick(own->tmp_size, p->tmp_size);
     eff->tmp_files = pick(own->tmp_files, p->tmp_files);

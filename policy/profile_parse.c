@@ -255,12 +255,22 @@ static void read_network(const struct orch_rd *rd, const cJSON *node, void *base
     (void)orch_rd_object(rd, node, network_fields, &doc->own);
 }
 
+static void read_argv(const struct orch_rd *rd, const cJSON *node, void *base)
+{
+    struct orch_profile *p = base;
+    bool v;
+    if (orch_rd_bool(rd, node, &v))
+        p->audit_argv = v ? ORCH_AUDIT_ARGV_ON : ORCH_AUDIT_ARGV_OFF;
+}
+
+static const struct orch_rd_shape argv_shape = {.type = "boolean"};
+
 static const struct orch_rd_field audit_fields[] = {
     {.key = "level",
      .kind = ORCH_RD_ENUM,
      .off = offsetof(struct orch_profile, audit_level),
-     .names = audit_levels,
-     .required = true},
+     .names = audit_levels},
+    {.key = "argv", .kind = ORCH_RD_CALL, .call = read_argv, .shape = &argv_shape},
     {.key = "reason", .kind = ORCH_RD_NONE},
     {0},
 };

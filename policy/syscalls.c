@@ -283,8 +283,8 @@ int orch_syscalls_compile(const struct orch_profile *p, struct orch_syscalls *re
 {
     orch_syscalls_init(ret, p);
     ret->inet = orch_strv_has(&p->sc_allow, "@network-client");
-    (void)snprintf(ret->refuse_origin, sizeof(ret->refuse_origin), "%s#/syscalls",
-                   p->file ? p->file : (p->name ? p->name : "profile"));
+    ORCH_AUTO_FREE char *origin = orch_profile_rule(p, "syscalls.allow", "/syscalls");
+    (void)snprintf(ret->refuse_origin, sizeof(ret->refuse_origin), "%s", origin);
     struct compile *c = orch_xcalloc(1, sizeof(*c));
     c->p = p;
     c->s = ret;

@@ -49,8 +49,8 @@ struct orch_syscalls {
     struct orch_sc_entry e[ORCH_SC_MAX];
     const struct orch_profile *profile; /* borrowed: its rules are evaluated by orch_syscalls_answer */
     bool inet;                          /* AF_INET and AF_INET6 sockets permitted (@network-client) */
-    char refuse_origin[256]; /* "PROFILE#/syscalls"; e[].origin points here, so this struct is not copied by
-                                value */
+    char refuse_origin[4224]; /* "DOCUMENT#/syscalls" of the one that gives the list; e[].origin points here,
+                                 so this struct is not copied by value */
     struct orch_sc_fast room[ORCH_SC_MAX][ORCH_SC_MAX_FAST]; /* last and mostly never touched: half a MB */
 };
 

@@ -159,6 +159,8 @@ static void check_values(const struct within *c)
     check_value(c, in->requires < out->requires, "requires", ": nested");
     check_value(c, in->network > out->network, "network.mode", "");
     check_value(c, in->audit_level < out->audit_level, "audit.level", " watches less");
+    check_value(c, in->audit_argv == ORCH_AUDIT_ARGV_OFF && out->audit_argv == ORCH_AUDIT_ARGV_ON,
+                "audit.argv", " records less");
 }
 
 /* Could anything be created in the workspace, wherever it lies? */

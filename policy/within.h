@@ -20,6 +20,8 @@
  *                   set its own environment anyway; names that are not for a profile to give are refused when
  *                   it is read.
  *   audit.level     paths < opens < writes: what watches less permits more.
+ *   audit.argv      false is above a true that the outer one says. A default is no demand: whoever says
+ *                   nothing leaves the choice to the other.
  *   requires        full < nested.
  *
  * What cannot be decided within fixed bounds (thousands of conditions on one call) is reported as wider.

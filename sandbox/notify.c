@@ -22,7 +22,6 @@ int orch_notify_init(struct orch_notify *n, const struct orch_plan *plan, const 
     struct seccomp_notif_sizes sizes;
 
     *n = (struct orch_notify){.plan = plan, .listener = -1, .root = -1, .hooks = h};
-    orch_who_init(&n->who);
     orch_memo_init(&n->memo, plan);
     if (syscall(SYS_seccomp, SECCOMP_GET_NOTIF_SIZES, 0, &sizes) < 0)
         return -errno;
@@ -171,7 +170,7 @@ static bool judge_kind(struct judged *j, const struct orch_path *p, char kind)
 {
     if (orch_plan_may_be(j->n->plan, p->path, kind))
         return false;
-    orch_judge_deny(j, ORCH_CLASS_FILESYSTEM, EACCES, ORCH_RULE_CREATE);
+    orch_judge_deny(j, ORCH_CLASS_FILESYSTEM, EACCES, orch_plan_rule_create(j->n->plan));
     j->d.path = p->path;
     j->d.access = "create";
     return true;
@@ -350,15 +349,7 @@ static void judge_symlink(struct judged *j)
     (void)orch_judge_new(j, &j->path, 'l');
 }
 
-static void report_exec(struct judged *j)
-{
-    const struct orch_exec_event e = {.path = j->path.path, .pid = orch_task_tgid((pid_t)j->req->pid)};
-
-    if (j->n->hooks->on_exec)
-        j->n->hooks->on_exec(j->n->hooks->ctx, &e);
-}
-
-static void judge_exec(struct judged *j)
+static void judge_program(struct judged *j)
 {
     if (!read_path(j, j->call->path, &j->text))
         return;
@@ -373,7 +364,14 @@ static void judge_exec(struct judged *j)
         return;
     }
     if (!orch_judge_existing(j, &j->path, ORCH_REQ_EXEC) && j->path.exists)
-        report_exec(j);
+        orch_judge_report_exec(j);
+}
+
+static void judge_exec(struct judged *j)
+{
+    judge_program(j);
+    if (j->errnum == 0) /* goes on, and may come about */
+        j->executes = orch_who_is(&j->n->who, (pid_t)j->req->pid)->pid;
 }
 
 static void judge_watched(struct judged *j)
@@ -509,43 +507,36 @@ static bool kill_it(const struct judged *j)
     return still_waits(j) && kill((pid_t)j->req->pid, SIGKILL) == 0;
 }
 
-static enum orch_next record(struct judged *j, char *exe, char *comm, pid_t tgid)
+static enum orch_next record(struct judged *j, const struct orch_who_info *who)
 {
-    uint64_t args[6];
-
     if ((j->host_lookup && !orch_task_on_host(j->d.path)) || !j->n->hooks->on_denial)
         return ORCH_GO_ON;
     j->d.nr = j->req->data.nr;
-    memcpy(args, j->req->data.args, sizeof(args));
-    j->d.args = args;
     j->d.syscall = j->req->data.arch == 0xc000003e ? orch_syscall_name(j->d.nr) : NULL;
-    j->d.pid = tgid;
-    j->d.exe = exe;
-    j->d.comm = comm;
+    orch_judge_who(j, who);
     return j->n->hooks->on_denial(j->n->hooks->ctx, &j->d);
 }
 
 /* The answer and the record, each of them if it is to be. */
-static enum orch_next answer(struct judged *j, char *exe, char *comm, pid_t tgid)
+static enum orch_next answer(struct judged *j, const struct orch_who_info *who)
 {
     bool killed = j->kills && kill_it(j);
     enum orch_next next = ORCH_GO_ON;
 
     if (j->denial && j->errnum == 0) { /* a log rule: what cannot be put on record does not go on */
-        next = still_waits(j) ? record(j, exe, comm, tgid) : ORCH_GO_ON;
+        next = still_waits(j) ? record(j, who) : ORCH_GO_ON;
         j->errnum = next == ORCH_GO_ON ? 0 : EPERM;
         (void)reply(j);
         return next;
     }
-    return (reply(j) || killed) && j->denial ? record(j, exe, comm, tgid) : ORCH_GO_ON;
+    return (reply(j) || killed) && j->denial ? record(j, who) : ORCH_GO_ON;
 }
 
 enum orch_next orch_notify_serve(struct orch_notify *n)
 {
     struct judged j = {.n = n, .req = n->req, .stead = {.fd = -1, .replace = -1, .ours = -1}};
-    ORCH_AUTO_FREE char *exe = NULL, *comm = NULL;
+    const struct orch_who_info *who = NULL;
     enum orch_next next;
-    pid_t tgid = 0;
 
     memset(n->req, 0, n->req_size);
     if (ioctl(n->listener, SECCOMP_IOCTL_NOTIF_RECV, n->req) < 0)
@@ -553,8 +544,10 @@ enum orch_next orch_notify_serve(struct orch_notify *n)
     judge(&j);
     judge_logged(&j);
     if (j.denial)
-        orch_who_is(&n->who, (pid_t)n->req->pid, &tgid, &exe, &comm);
-    next = answer(&j, exe, comm, tgid);
+        who = orch_who_is(&n->who, (pid_t)n->req->pid);
+    next = answer(&j, who);
+    if (j.executes) /* now that nothing more is asked about who it was */
+        orch_who_execs(&n->who, (pid_t)n->req->pid, j.executes);
     orch_stead_fini(&j.stead);
     orch_buf_fini(&j.text);
     orch_buf_fini(&j.text2);

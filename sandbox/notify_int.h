@@ -17,12 +17,14 @@ struct judged {
     int errnum;       /* > 0: refuse with it; 0: continue */
     bool denial;      /* put it on record */
     bool kills;       /* and end the process */
+    pid_t executes;   /* the process that goes on to execute a program; 0 = none */
     const char *log;  /* rule by which the call is put on record also when it goes on */
     bool host_lookup; /* a denial only if the path exists on the host, looked up after the reply */
     struct orch_denial d;
     struct orch_buf text, text2; /* as given by the task */
     struct orch_path path, path2;
     char address[128];
+    uint64_t args[6];        /* for the record */
     struct orch_stead stead; /* tier nested: done in the caller's place */
 };
 
@@ -41,6 +43,10 @@ bool orch_judge_resolve(struct judged *j, int dirfd_arg, const char *text, bool 
  * made. */
 bool orch_judge_existing(struct judged *j, const struct orch_path *p, enum orch_request what);
 bool orch_judge_new(struct judged *j, const struct orch_path *p, char kind);
+/* notify_record.c: who called, and with what, goes into the denial. */
+void orch_judge_who(struct judged *j, const struct orch_who_info *who);
+/* A program that may run: tells the hook, who it is and with which arguments. */
+void orch_judge_report_exec(struct judged *j);
 /* connect, bind and sendto; notify_net.c. */
 void orch_judge_address(struct judged *j);
 

@@ -60,6 +60,7 @@ void orch_judge_address(struct judged *j)
     r = orch_task_bytes((pid_t)j->req->pid, orch_judge_arg(j, j->call->path), &a, (size_t)len);
     if (r == -EFAULT)
         return;
+    j->d.family = r == 0 ? a.ss_family : 0;
     if (r < 0) {
         orch_judge_deny(j, ORCH_CLASS_NETWORK, EACCES, "sandbox#/unreadable");
         j->d.detail = "memory of the task could not be read";

@@ -153,7 +153,7 @@ static void on_ready(struct running *r, int *fd)
     (void)snprintf(path, sizeof(path), "/proc/%d/root", r->init);
     if (r->args->plan->nested)
         (void)snprintf(path, sizeof(path), "/");
-    r->notify.init = r->init;
+    r->notify.init = r->notify.who.init = r->init;
     r->notify.control = &r->control;
     r->notify.control_on = r->args->control;
     r->notify.root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);

@@ -62,12 +62,14 @@ struct orch_denial { /* everything borrowed for the time of the call */
     enum orch_denial_class class;
     int nr; /* system call number, -1 for control */
     const char *syscall;
-    const uint64_t *args; /* the six registers of the call, NULL for control */
+    const uint64_t *args; /* the six registers of the call; NULL for control and foreign ABIs */
+    int family;           /* of the address of a network denial: AF_UNIX ...; 0 = none */
     const char *path,
         *path2;         /* as the sandbox sees them, bytes; NULL if none. For network: the address as text */
     const char *access; /* "read" "write" "create" "delete" "exec" "connect" "look", or NULL */
-    pid_t pid;          /* process as the host sees it; 0 unknown */
-    const char *exe, *comm; /* may be NULL */
+    pid_t pid, tid;     /* process and thread as the host sees them; 0 unknown */
+    const char *exe, *comm;     /* may be NULL */
+    const char *const *parents; /* as in task.h: executables, nearest first; NULL unknown */
     const char *action; /* "errno" or "kill"; or ORCH_ACTION_LOG: no denial, a call that is to be on record */
     int errnum;
     const char *rule;
@@ -75,10 +77,18 @@ struct orch_denial { /* everything borrowed for the time of the call */
     bool quiet;
 };
 
-struct orch_exec_event {
-    const char *path;
-    pid_t pid;
-    const char *const *argv; /* first few arguments, NULL-terminated; advisory (T-EX-07) */
+#define ORCH_ARGV_MAX 16  /* arguments of an exec that are looked at, */
+#define ORCH_ARG_MAX 4096 /* and bytes of each: one of this length was cut */
+
+struct orch_exec_event { /* everything borrowed for the time of the call */
+    const char *path;    /* the program that is to run */
+    pid_t pid, tid;      /* who executes it, with the program it is so far */
+    const char *exe, *comm;
+    const char *const *parents;
+    /* First few arguments, NULL-terminated; NULL: not looked at. Raw, and advisory (T-EX-07): another thread
+     * may change them before the kernel reads them. */
+    const char *const *argv;
+    bool argv_more; /* there are more */
 };
 
 enum orch_end {

@@ -40,20 +40,48 @@ bool orch_task_has_parent(int root, const struct orch_path *p);
  * already. */
 bool orch_task_on_host(const char *path);
 
-/* Who asked lately (who.c). */
-#define ORCH_WHO_KEPT 8
-struct orch_who {
-    struct orch_who_task {
-        pid_t tid, tgid; /* tid 0: nobody */
-        int dir, comm;   /* O_PATH of /proc/TID, and its file comm */
-    } kept[ORCH_WHO_KEPT];
+/* Who a task is (who.c). Bytes as the kernel gives them; borrowed, until the next question. */
+#define ORCH_WHO_PARENTS 8
+struct orch_who_info {
+    pid_t tid, pid;             /* thread and process as the host sees them; pid 0: unknown */
+    const char *exe, *comm;     /* of /proc/TID; NULL if they cannot be had */
+    const char *const *parents; /* executables of the processes that led to it, nearest first, NULL at the
+                                   end, "" if one cannot be had: up to the agent's first process, at most
+                                   ORCH_WHO_PARENTS. NULL: unknown */
 };
 
-void orch_who_init(struct orch_who *w);
+/* What is kept of those who asked lately, at most ORCH_WHO_MS old: longest for a name that a task gives
+ * itself (prctl), while an exec is seen at once. All 0 is empty. */
+#define ORCH_WHO_MS 100
+#define ORCH_WHO_KEPT 128
+#define ORCH_WHO_EXECS 32
+struct orch_who {
+    pid_t init; /* where the chain of parents ends */
+    struct orch_who_task {
+        struct orch_who_info info; /* tid 0: nobody */
+        char *exe, *comm, *parent[ORCH_WHO_PARENTS + 1];
+        pid_t parent_pid[ORCH_WHO_PARENTS];
+        uint64_t until_ms;
+    } kept[ORCH_WHO_KEPT];
+    struct orch_who_process {
+        pid_t pid, parent;
+        char *exe;
+        uint64_t until_ms;
+    } processes[ORCH_WHO_KEPT];
+    struct orch_who_exec {
+        pid_t tid, pid;
+        uint64_t until_ms;
+    } execs[ORCH_WHO_EXECS]; /* that may be under way */
+    size_t n_execs;
+    uint64_t keep_none_ms; /* nothing read before is kept */
+};
+
 void orch_who_fini(struct orch_who *w);
-/* The process (0 if unknown) of a task that waits, readlink of its /proc/TID/exe and contents of
- * /proc/TID/comm (NULL if they cannot be had; caller frees). */
-void orch_who_is(struct orch_who *w, pid_t tid, pid_t *ret_tgid, char **ret_exe, char **ret_comm);
+/* Never NULL. Read before the task has its answer: only then is it about this task. */
+const struct orch_who_info *orch_who_is(struct orch_who *w, pid_t tid);
+/* The task, of this process, is let go to execute a program, or to try it: what is known of it is not true
+ * for its next call. To be told before that is served. */
+void orch_who_execs(struct orch_who *w, pid_t tid, pid_t pid);
 /* readlink of /proc/TID/WHAT ("cwd", "fd/3"), NULL if it cannot be had. Caller frees. */
 char *orch_task_link(pid_t tid, const char *what);
 /* The thread's number in its own pid namespace, 0 if unknown. */

@@ -61,24 +61,6 @@ bool orch_attempt_beat(struct orch_attempt *a)
     return r == 0;
 }
 
-int orch_audit_masked(struct orch_audit *audit, const struct orch_strv *secrets, const struct orch_denial *d,
-                      struct orch_err *err)
-{
-    struct orch_denial copy = *d;
-    ORCH_AUTO_FREE char *path = orch_mask_str(secrets, d->path);
-    ORCH_AUTO_FREE char *path2 = orch_mask_str(secrets, d->path2);
-    ORCH_AUTO_FREE char *exe = orch_mask_str(secrets, d->exe);
-    ORCH_AUTO_FREE char *comm = orch_mask_str(secrets, d->comm);
-    ORCH_AUTO_FREE char *detail = orch_mask_str(secrets, d->detail);
-
-    copy.path = path ? path : d->path;
-    copy.path2 = path2 ? path2 : d->path2;
-    copy.exe = exe ? exe : d->exe;
-    copy.comm = comm ? comm : d->comm;
-    copy.detail = detail ? detail : d->detail;
-    return orch_audit_denial(audit, &copy, err);
-}
-
 static enum orch_next on_denial(void *ctx, const struct orch_denial *d)
 {
     struct orch_attempt *a = ctx;
@@ -98,12 +80,8 @@ static enum orch_next on_denial(void *ctx, const struct orch_denial *d)
 static void on_exec(void *ctx, const struct orch_exec_event *e)
 {
     struct orch_attempt *a = ctx;
-    struct orch_exec_event copy = *e;
-    ORCH_AUTO_FREE char *path = orch_mask_str(&a->run->secrets, e->path);
-    int r;
+    int r = orch_audit_masked_exec(a->run->audit, &a->run->secrets, e, err_slot(a));
 
-    copy.path = path ? path : e->path;
-    r = orch_audit_exec(a->run->audit, &copy, err_slot(a));
     if (r < 0)
         orch_attempt_fail(a, r);
 }
@@ -268,10 +246,12 @@ static int compile(struct orch_attempt *a, const char *prompt, struct orch_err *
     return r;
 }
 
-static const char *level_name(const struct orch_plan *plan)
+const char *orch_attempt_level(const struct orch_plan *plan, bool nested)
 {
     static const char *const names[] = {"writes", "opens", "paths"};
 
+    if (plan && nested)
+        return "paths";
     return plan && (unsigned)plan->profile->audit_level < ORCH_NELEM(names)
                ? names[plan->profile->audit_level]
                : "none";
@@ -291,7 +271,9 @@ static int audit_start(struct orch_attempt *a, struct orch_err *err)
         orch_tier_record(&a->run->tier, &w);
     else
         orch_jw_str(&w, "tier", "none");
-    orch_jw_str(&w, "level", a->plan && a->run->tier.nested ? "paths" : level_name(a->plan));
+    orch_jw_str(&w, "level", orch_attempt_level(a->plan, a->run->tier.nested));
+    if (a->plan)
+        orch_jw_bool(&w, "argv_recorded", a->plan->profile->audit_argv != ORCH_AUDIT_ARGV_OFF);
     orch_jw_str(&w, "profile", a->plan ? a->plan->profile->digest : NULL);
     orch_jw_str(&w, "policy", a->plan ? a->plan->digest : NULL);
     orch_jw_str(&w, "limits", a->held);

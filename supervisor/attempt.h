@@ -55,8 +55,18 @@ void orch_attempt_fail(struct orch_attempt *a, int r);
 /* The hook for waking up: signals, heartbeat, folded counts, status line. False when the run must end. */
 bool orch_attempt_beat(struct orch_attempt *a);
 
+/* What is watched, as records name it; "none" without a plan. */
+const char *orch_attempt_level(const struct orch_plan *plan, bool nested);
+/* The rule of a limit's record: the document and key that gave it; "sandbox#/..." for a default. Caller
+ * frees.
+ */
+char *orch_attempt_limit_rule(const struct orch_attempt *a);
+char *orch_limit_rule(const struct orch_profile *p, const char *limit);
+
 /* Hands a denial to the audit log, with secrets masked. */
 int orch_audit_masked(struct orch_audit *audit, const struct orch_strv *secrets, const struct orch_denial *d,
                       struct orch_err *err);
+int orch_audit_masked_exec(struct orch_audit *audit, const struct orch_strv *secrets,
+                           const struct orch_exec_event *e, struct orch_err *err);
 
 #endif

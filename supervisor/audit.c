@@ -1,9 +1,9 @@
 /*
  * audit.c - the writer of the audit log. See audit.h.
  *
- * Every denial and every exec becomes a key of all that a record says but time and pid. A new key is written
- * at once; a known one is only counted, and flush writes what was counted since. So the sum of "count" over
- * all records is exact.
+ * Every denial and every exec becomes a key of all that a record says but time, pid and tid (audit_key.c). A
+ * new key is written at once; a known one is only counted, and flush writes what was counted since. So the
+ * sum of "count" over all records is exact.
  */
 #include "supervisor/audit.h"
 
@@ -14,19 +14,19 @@
 
 #include "common/exit.h"
 #include "common/io.h"
+#include "supervisor/argv.h"
 #include "supervisor/audit_int.h"
 
 /* Paths may have 4 KiB each: the number of distinct keys alone would not bound the supervisor's memory. */
 #define MAX_KEY_BYTES (16u << 20)
+#define MAX_WHO_BYTES (4u << 20)
 #define MAX_TIMED_BYTES                                                                                      \
     (8u << 20) /* of keys written again by the clock; repeats beyond wait for the scope's end */
-
-enum kind { KIND_DENIAL, KIND_EXEC, KINDS };
 
 struct fold {
     uint64_t pending; /* counted, not written */
     size_t group;     /* NO_GROUP: quiet, or an exec */
-    pid_t pid;        /* of the last occurrence */
+    pid_t pid, tid;   /* of the last occurrence */
 };
 
 #define NO_GROUP SIZE_MAX
@@ -38,10 +38,10 @@ struct orch_audit {
     char *run, *phase, *gate;
     unsigned attempt;
 
-    struct orch_audit_map map; /* of the scope */
-    struct fold *folds;        /* by index of the map */
+    struct orch_audit_map map, whos; /* of the scope */
+    struct fold *folds;              /* by index of the map */
     size_t folds_cap;
-    size_t distinct[KINDS];
+    size_t distinct[ORCH_KINDS], with_argv;
     uint32_t *dirty; /* indices of folds with pending > 0 */
     size_t n_dirty;
     uint64_t beyond_exec, beyond[ORCH_AUDIT_CLASSES],
@@ -52,7 +52,8 @@ struct orch_audit {
     struct orch_denial_counts counts;
     uint64_t total;
     struct orch_groups groups;
-    struct orch_buf key, line, event;
+    struct orch_args *names;
+    struct orch_buf key, who, line, event;
 };
 
 struct orch_audit *orch_audit_null(void)
@@ -62,6 +63,7 @@ struct orch_audit *orch_audit_null(void)
     a->chain.fd = -1;
     memset(a->chain.prev, '0', ORCH_HEX_SIZE - 1);
     a->last_flush_ms = orch_now_ms();
+    a->names = orch_args_new();
     return a;
 }
 
@@ -117,38 +119,10 @@ static int record_commit(struct orch_audit *a, struct orch_jw *w, struct orch_er
     return rc;
 }
 
-static void put_bytes(struct orch_jw *w, const char *key, const char *s)
-{
-    if (s)
-        orch_jw_bytes(w, key, s, strlen(s));
-}
-
 /* A call that a log rule of the profile lets go on: recorded and folded like a denial, but none. */
 static bool is_logged(const struct orch_denial *d)
 {
     return d->action && strcmp(d->action, ORCH_ACTION_LOG) == 0;
-}
-
-static void put_denial(struct orch_jw *w, const struct orch_denial *d)
-{
-    char name[32];
-
-    orch_jw_str(w, "class", orch_denial_class_name(d->class));
-    put_bytes(w, "syscall", d->syscall);
-    put_bytes(w, "path", d->path);
-    put_bytes(w, "path2", d->path2);
-    put_bytes(w, "access", d->access);
-    if (d->pid > 0)
-        orch_jw_int(w, "pid", d->pid);
-    put_bytes(w, "exe", d->exe);
-    put_bytes(w, "comm", d->comm);
-    put_bytes(w, "action", d->action);
-    if (d->errnum > 0)
-        orch_jw_str(w, "errno", orch_audit_errno(d->errnum, name));
-    put_bytes(w, "rule", d->rule);
-    put_bytes(w, "detail", d->detail);
-    if (d->quiet && !is_logged(d))
-        orch_jw_bool(w, "quiet", true);
 }
 
 static int write_denial(struct orch_audit *a, const struct orch_denial *d, uint64_t count,
@@ -159,71 +133,50 @@ static int write_denial(struct orch_audit *a, const struct orch_denial *d, uint6
     if (!a->writes)
         return 0;
     record_begin(a, is_logged(d) ? "syscall" : "denial", &w);
-    put_denial(&w, d);
+    orch_put_denial(&w, a->names, d);
+    if (d->quiet && !is_logged(d))
+        orch_jw_bool(&w, "quiet", true);
     orch_jw_uint(&w, "count", count);
     return record_commit(a, &w, err);
 }
 
-static int write_exec(struct orch_audit *a, const char *path, pid_t pid, const char *detail, uint64_t count,
-                      struct orch_err *err)
+/* detail NULL: none. */
+static int write_exec(struct orch_audit *a, const struct orch_exec_event *e, const char *detail,
+                      uint64_t count, struct orch_err *err)
 {
     struct orch_jw w = {.out = &a->line};
 
     if (!a->writes)
         return 0;
     record_begin(a, "exec", &w);
-    put_bytes(&w, "path", path);
-    if (pid > 0)
-        orch_jw_int(&w, "pid", pid);
-    put_bytes(&w, "detail", detail);
+    orch_put_exec(&w, e);
+    if (detail)
+        orch_jw_str(&w, "detail", detail);
     orch_jw_uint(&w, "count", count);
     return record_commit(a, &w, err);
 }
 
-/* The fixed part of a denial's key; without padding, so that equal denials have equal bytes. */
-struct key_head {
-    uint32_t kind, class;
-    int32_t errnum;
-    uint32_t quiet;
-};
-
-static void key_head(struct orch_audit *a, const struct key_head *head)
+/* The number of these programs. False: there are too many for the memory that they may take. */
+static bool who_number(struct orch_audit *a, const char *exe, const char *comm, const char *const *parents,
+                       uint32_t *ret)
 {
-    orch_buf_reset(&a->key);
-    orch_buf_add(&a->key, head, sizeof(*head));
-}
+    uint64_t hash;
+    size_t at;
 
-static void key_of_denial(struct orch_audit *a, const struct orch_denial *d)
-{
-    key_head(a, &(struct key_head){KIND_DENIAL, d->class, d->errnum, d->quiet});
-    orch_key_str(&a->key, d->syscall);
-    orch_key_str(&a->key, d->path);
-    orch_key_str(&a->key, d->path2);
-    orch_key_str(&a->key, d->access);
-    orch_key_str(&a->key, d->exe);
-    orch_key_str(&a->key, d->comm);
-    orch_key_str(&a->key, d->action);
-    orch_key_str(&a->key, d->rule);
-    orch_key_str(&a->key, d->detail);
-}
-
-/* The inverse: strings point into the key. */
-static void denial_of_key(const char *p, const struct key_head *head, struct orch_denial *ret)
-{
-    *ret = (struct orch_denial){.class = head->class, .nr = -1, .errnum = head->errnum, .quiet = head->quiet};
-    ret->syscall = orch_key_next(&p);
-    ret->path = orch_key_next(&p);
-    ret->path2 = orch_key_next(&p);
-    ret->access = orch_key_next(&p);
-    ret->exe = orch_key_next(&p);
-    ret->comm = orch_key_next(&p);
-    ret->action = orch_key_next(&p);
-    ret->rule = orch_key_next(&p);
-    ret->detail = orch_key_next(&p);
+    orch_key_of_who(&a->who, exe, comm, parents);
+    hash = orch_audit_map_hash(&a->whos, a->who.data, a->who.len);
+    at = orch_audit_map_find(&a->whos, a->who.data, a->who.len, hash);
+    if (at == ORCH_MAP_NONE) {
+        if (a->whos.bytes + a->who.len > MAX_WHO_BYTES)
+            return false;
+        at = orch_audit_map_add(&a->whos, a->who.data, a->who.len, hash);
+    }
+    *ret = (uint32_t)at;
+    return true;
 }
 
 /* A new key of the scope, or NULL beyond the caps. */
-static struct fold *fold_add(struct orch_audit *a, enum kind kind, uint64_t hash)
+static struct fold *fold_add(struct orch_audit *a, enum orch_kind kind, uint64_t hash)
 {
     size_t at;
 
@@ -241,7 +194,7 @@ static struct fold *fold_add(struct orch_audit *a, enum kind kind, uint64_t hash
 }
 
 /* Counts a repeat of the key in a->key; NULL if it is new. The hash is handed on. */
-static struct fold *fold_repeat(struct orch_audit *a, pid_t pid, uint64_t *ret_hash)
+static struct fold *fold_repeat(struct orch_audit *a, pid_t pid, pid_t tid, uint64_t *ret_hash)
 {
     uint64_t hash = orch_audit_map_hash(&a->map, a->key.data, a->key.len);
     size_t at = orch_audit_map_find(&a->map, a->key.data, a->key.len, hash);
@@ -254,6 +207,7 @@ static struct fold *fold_repeat(struct orch_audit *a, pid_t pid, uint64_t *ret_h
     if (f->pending++ == 0)
         a->dirty[a->n_dirty++] = (uint32_t)at;
     f->pid = pid;
+    f->tid = tid;
     return f;
 }
 
@@ -270,9 +224,11 @@ static void count(struct orch_audit *a, enum orch_denial_class class)
     a->total++;
 }
 
-static int denial_new(struct orch_audit *a, const struct orch_denial *d, uint64_t hash, struct orch_err *err)
+/* hash NULL: its key cannot be kept. */
+static int denial_new(struct orch_audit *a, const struct orch_denial *d, const uint64_t *hash,
+                      struct orch_err *err)
 {
-    struct fold *f = fold_add(a, KIND_DENIAL, hash);
+    struct fold *f = hash ? fold_add(a, ORCH_KIND_DENIAL, *hash) : NULL;
     size_t group;
 
     if (!f)
@@ -292,6 +248,7 @@ int orch_audit_denial(struct orch_audit *a, const struct orch_denial *d, struct 
     char number[32];
     const struct fold *f;
     uint64_t hash;
+    uint32_t who;
 
     if ((unsigned)d->class >= ORCH_AUDIT_CLASSES)
         return orch_err_set(err, EINVAL, "audit log: unknown class of denial");
@@ -301,46 +258,86 @@ int orch_audit_denial(struct orch_audit *a, const struct orch_denial *d, struct 
     }
     if (!d->quiet)
         count(a, d->class);
-    key_of_denial(a, &named);
-    f = fold_repeat(a, d->pid, &hash);
+    if (!who_number(a, d->exe, d->comm, d->parents, &who))
+        return denial_new(a, &named, NULL, err);
+    orch_key_of_denial(&a->key, &named, who);
+    f = fold_repeat(a, d->pid, d->tid, &hash);
     if (!f)
-        return denial_new(a, &named, hash, err);
+        return denial_new(a, &named, &hash, err);
     if (f->group != NO_GROUP)
         a->groups.v[f->group].count++;
     return 0;
 }
 
-int orch_audit_exec(struct orch_audit *a, const struct orch_exec_event *e, struct orch_err *err)
+/* Counts it, if it is known or cannot be kept; otherwise it is to be written. */
+static bool exec_is_new(struct orch_audit *a, const struct orch_exec_event *e)
 {
     uint64_t hash;
+    uint32_t who;
 
-    key_head(a, &(struct key_head){.kind = KIND_EXEC});
-    orch_key_str(&a->key, e->path);
-    if (fold_repeat(a, e->pid, &hash))
-        return 0;
-    if (!fold_add(a, KIND_EXEC, hash)) {
+    if (!who_number(a, e->exe, e->comm, e->parents, &who)) {
         a->beyond_exec++;
-        return 0;
+        return false;
     }
-    return write_exec(a, e->path, e->pid, NULL, 1, err);
+    orch_key_of_exec(&a->key, e, who);
+    if (fold_repeat(a, e->pid, e->tid, &hash))
+        return false;
+    if (fold_add(a, ORCH_KIND_EXEC, hash))
+        return true;
+    a->beyond_exec++;
+    return false;
+}
+
+/* A build has thousands of command lines: then it is told which programs ran, and no longer how. */
+static bool is_known_line(struct orch_audit *a, const struct orch_exec_event *e)
+{
+    uint32_t who;
+
+    if (!who_number(a, e->exe, e->comm, e->parents, &who))
+        return false;
+    orch_key_of_exec(&a->key, e, who);
+    return orch_audit_map_find(&a->map, a->key.data, a->key.len,
+                               orch_audit_map_hash(&a->map, a->key.data, a->key.len)) != ORCH_MAP_NONE;
+}
+
+int orch_audit_exec(struct orch_audit *a, const struct orch_exec_event *e, struct orch_err *err)
+{
+    struct orch_exec_event masked = *e;
+    const char *argv[ORCH_ARGV_MAX + 1] = {NULL};
+    struct orch_strv args = {0};
+    int rc = 0;
+
+    if (e->argv) {
+        orch_argv_mask(e->argv, &args, &masked.argv_more);
+        for (size_t i = 0; i < args.n && i < ORCH_ARGV_MAX; i++)
+            argv[i] = args.v[i];
+        masked.argv = argv;
+        if (a->with_argv >= ORCH_AUDIT_MAX_ARGV && !is_known_line(a, &masked))
+            masked.argv = NULL;
+    }
+    if (exec_is_new(a, &masked)) {
+        a->with_argv += masked.argv != NULL;
+        rc = write_exec(a, &masked, NULL, 1, err);
+    }
+    orch_strv_fini(&args);
+    return rc;
 }
 
 static int flush_fold(struct orch_audit *a, uint32_t at, struct orch_err *err)
 {
-    const char *p = a->map.keys[at].data;
+    const char *key = a->map.keys[at].data;
     struct fold *f = &a->folds[at];
-    struct orch_denial d;
-    struct key_head head;
+    struct orch_unfolded u;
     int rc;
 
-    memcpy(&head, p, sizeof(head));
-    p += sizeof(head);
-    if (head.kind == KIND_EXEC) {
-        rc = write_exec(a, orch_key_next(&p), f->pid, NULL, f->pending, err);
+    if (orch_key_unfold(key, a->whos.keys[orch_key_who(key)].data, &u) == ORCH_KIND_EXEC) {
+        u.e.pid = f->pid;
+        u.e.tid = f->tid;
+        rc = write_exec(a, &u.e, NULL, f->pending, err);
     } else {
-        denial_of_key(p, &head, &d);
-        d.pid = f->pid;
-        rc = write_denial(a, &d, f->pending, err);
+        u.d.pid = f->pid;
+        u.d.tid = f->tid;
+        rc = write_denial(a, &u.d, f->pending, err);
     }
     if (rc == 0)
         f->pending = 0;
@@ -369,7 +366,8 @@ static int flush_rest(struct orch_audit *a, struct orch_err *err)
     if (rc == 0)
         rc = flush_beyond(a, a->beyond_quiet, true, err);
     if (rc == 0 && a->beyond_exec > 0)
-        rc = write_exec(a, NULL, 0, "distinct programs beyond the cap", a->beyond_exec, err);
+        rc = write_exec(a, &(struct orch_exec_event){0}, "distinct programs beyond the cap", a->beyond_exec,
+                        err);
     if (rc == 0)
         a->beyond_exec = 0;
     return rc;
@@ -419,7 +417,8 @@ int orch_audit_scope(struct orch_audit *a, const char *phase, unsigned attempt, 
     int rc = orch_audit_flush(a, 0, err);
 
     orch_audit_map_fini(&a->map);
-    a->n_dirty = 0;
+    orch_audit_map_fini(&a->whos);
+    a->n_dirty = a->with_argv = 0;
     memset(a->distinct, 0, sizeof(a->distinct));
     a->timed_bytes = 0;
     a->counts = (struct orch_denial_counts){0};
@@ -475,8 +474,11 @@ void orch_audit_close(struct orch_audit *a)
     (void)orch_audit_flush(a, 0, NULL);
     orch_chain_fini(&a->chain);
     orch_audit_map_fini(&a->map);
+    orch_audit_map_fini(&a->whos);
+    orch_args_free(a->names);
     orch_groups_fini(&a->groups);
     orch_buf_fini(&a->key);
+    orch_buf_fini(&a->who);
     orch_buf_fini(&a->line);
     orch_buf_fini(&a->event);
     free(a->folds);

@@ -2,10 +2,12 @@
  * audit.h - the audit log (design 7): written by the supervisor alone, ASCII, hash-chained, repeats folded
  * with exact counts.
  *
- * The first occurrence of a denial is written at once; repeats (same event but time and pid) are counted in
- * memory and written as one record with "count" at least each second and at the attempt's end, so a flood
- * costs bounded space. Distinct denials beyond ORCH_AUDIT_MAX_DISTINCT per attempt are counted by class in
- * one closing record.
+ * The first occurrence of a denial or exec is written at once; repeats are counted in memory and written as
+ * one record with "count" at least each second and at the attempt's end, so a flood costs bounded space. A
+ * repeat is what says the same but for time, pid and tid (those of the last one are written): so exe, comm
+ * and parents tell records apart, and of the call's arguments those that are shown. Distinct denials beyond
+ * ORCH_AUDIT_MAX_DISTINCT per attempt are counted by class in one closing record; execs beyond
+ * ORCH_AUDIT_MAX_ARGV different command lines are recorded without their arguments.
  */
 #ifndef ORCH_SUPERVISOR_AUDIT_H
 #define ORCH_SUPERVISOR_AUDIT_H
@@ -15,6 +17,7 @@
 #include "supervisor/chain.h"
 
 #define ORCH_AUDIT_MAX_DISTINCT 65536
+#define ORCH_AUDIT_MAX_ARGV 4096
 
 struct orch_audit;
 
@@ -31,10 +34,13 @@ void orch_audit_close(struct orch_audit *a); /* flushes, closes; NULL fine */
 int orch_audit_scope(struct orch_audit *a, const char *phase, unsigned attempt, const char *gate,
                      struct orch_err *err);
 int orch_audit_denial(struct orch_audit *a, const struct orch_denial *d, struct orch_err *err);
+/* The arguments are masked and cut here (argv.h), whoever calls. */
 int orch_audit_exec(struct orch_audit *a, const struct orch_exec_event *e, struct orch_err *err);
 /* Any other event: begin gives an open object with "event" set; add members, then commit. */
 void orch_audit_begin(struct orch_audit *a, const char *event, struct orch_jw *w);
 int orch_audit_commit(struct orch_audit *a, struct orch_jw *w, struct orch_err *err);
+/* Members of a run's first record: by what, and where, it was watched. */
+void orch_audit_put_host(struct orch_jw *w);
 /* Writes the folded counts that are due (at_least_ms since the last time; 0 = all). */
 int orch_audit_flush(struct orch_audit *a, uint64_t at_least_ms, struct orch_err *err);
 /* Counts in the present scope; total is every denial since open that is not quiet. */

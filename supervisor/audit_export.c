@@ -68,25 +68,42 @@ int orch_export_json(int run_dirfd, int out_fd, const struct orch_audit_filter *
 /* ---- CSV (RFC 4180) ---- */
 
 static const char *const columns[] = {
-    "seq",     "time",   "run",  "phase",    "attempt", "gate",      "event",  "class",
-    "syscall", "access", "path", "path_b64", "path2",   "path2_b64", "errno",  "action",
-    "rule",    "quiet",  "exe",  "exe_b64",  "comm",    "pid",       "detail", "count",
+    "seq",     "time",    "run",         "phase",    "attempt", "gate",      "event",  "class",
+    "syscall", "access",  "path",        "path_b64", "path2",   "path2_b64", "errno",  "action",
+    "rule",    "quiet",   "exe",         "exe_b64",  "comm",    "pid",       "detail", "count",
+    "tid",     "parents", "parents_b64", "args",     "argv",    "argv_b64",
 };
+
+static void put_quoted(struct orch_buf *out, const char *s)
+{
+    orch_buf_char(out, '"');
+    for (; *s; s++) {
+        if (*s == '"')
+            orch_buf_char(out, '"');
+        orch_buf_char(out, *s);
+    }
+    orch_buf_char(out, '"');
+}
 
 /* A leading = + - @ would be a formula to a spreadsheet (CWE-1236): an apostrophe makes it text. */
 static void put_cell(struct orch_buf *out, const char *s)
 {
     ORCH_AUTO_FREE char *shown = orch_escape_str(s);
 
-    orch_buf_char(out, '"');
-    if (strchr("=+-@", *shown) && *shown)
-        orch_buf_char(out, '\'');
-    for (const char *p = shown; *p; p++) {
-        if (*p == '"')
-            orch_buf_char(out, '"');
-        orch_buf_char(out, *p);
+    if (strchr("=+-@", *shown) && *shown) {
+        ORCH_AUTO_FREE char *text = orch_xasprintf("'%s", shown);
+        put_quoted(out, text);
+    } else {
+        put_quoted(out, shown);
     }
-    orch_buf_char(out, '"');
+}
+
+/* What is a list or an object stays JSON: ASCII, and no formula. */
+static void put_json_cell(struct orch_buf *out, const cJSON *rec, const char *name)
+{
+    ORCH_AUTO_FREE char *text = orch_member_json(rec, name);
+
+    put_quoted(out, text);
 }
 
 static void put_csv(struct orch_buf *out, const struct orch_json *doc)
@@ -104,6 +121,8 @@ static void put_csv(struct orch_buf *out, const struct orch_json *doc)
             orch_buf_printf(out, "%.0f", item->valuedouble);
         else if (cJSON_IsBool(item))
             orch_buf_str(out, cJSON_IsTrue(item) ? "true" : "false");
+        else if (item)
+            put_json_cell(out, rec, columns[i]);
     }
     orch_buf_str(out, "\r\n");
 }
@@ -176,6 +195,7 @@ static char *result_text(const struct row *r, const struct section *c)
     ORCH_AUTO_BUF struct orch_buf b = {0};
 
     orch_put(&b, "", r->f[F_SYSCALL] ? r->f[F_SYSCALL] : r->f[F_CLASS]);
+    orch_put_args_text(&b, " (", r->f[F_ARGS], ")");
     orch_put(&b, " ", r->f[F_ACCESS]);
     orch_put(&b, " ", r->f[F_PATH]);
     orch_put(&b, " and ", r->f[F_PATH2]);
@@ -239,7 +259,8 @@ static void put_fingerprint(struct orch_jw *w, const struct row *r, const struct
     orch_key_str(&key, c->phase);
     orch_key_str(&key, c->gate);
     for (size_t i = 0; i < N_FIELDS; i++)
-        orch_key_str(&key, r->f[i]);
+        if (i != F_ARGS || r->f[i]) /* which came later than the others */
+            orch_key_str(&key, r->f[i]);
     orch_sha256_buf(key.data, key.len, hex);
     orch_jw_obj(w, "partialFingerprints");
     orch_jw_str(w, "denial/v1", hex);

@@ -7,6 +7,8 @@
 #ifndef ORCH_SUPERVISOR_AUDIT_INT_H
 #define ORCH_SUPERVISOR_AUDIT_INT_H
 
+#include "policy/args.h"
+#include "sandbox/task.h"
 #include "supervisor/audit.h"
 
 #define ORCH_AUDIT_CLASSES (ORCH_CLASS_CONTROL + 1)
@@ -41,6 +43,29 @@ void orch_audit_map_fini(
  * place) or NULL. */
 void orch_key_str(struct orch_buf *key, const char *s);
 const char *orch_key_next(const char **pp);
+
+/*
+ * Keys of folds (audit_key.c): all that a record says but time, pid and tid. Who did it (exe, comm, parents)
+ * is a key of its own, and stands in the others as its number: most denials are of a few programs.
+ */
+enum orch_kind { ORCH_KIND_DENIAL, ORCH_KIND_EXEC, ORCH_KINDS };
+void orch_key_of_who(struct orch_buf *key, const char *exe, const char *comm, const char *const *parents);
+void orch_key_of_denial(struct orch_buf *key, const struct orch_denial *d, uint32_t who);
+void orch_key_of_exec(struct orch_buf *key, const struct orch_exec_event *e, uint32_t who);
+uint32_t orch_key_who(const char *key);
+struct orch_unfolded { /* one of the two; strings point into the keys */
+    struct orch_denial d;
+    struct orch_exec_event e;
+    const char *parents[ORCH_WHO_PARENTS + 1], *argv[ORCH_ARGV_MAX + 1];
+    uint64_t args[6];
+};
+enum orch_kind orch_key_unfold(const char *key, const char *who, struct orch_unfolded *ret);
+
+/* Members of records (audit_put.c). */
+void orch_put_denial(struct orch_jw *w, struct orch_args *names, const struct orch_denial *d);
+void orch_put_exec(struct orch_jw *w, const struct orch_exec_event *e);
+/* A list of byte strings, with "KEY_b64" beside it where one is not UTF-8; nothing for NULL. */
+void orch_put_list(struct orch_jw *w, const char *key, const char *const *list, bool empty_is_null);
 
 /* The groups of a run in order of arrival; those of the present scope are at the end. */
 struct orch_groups {

@@ -83,7 +83,8 @@ static void suggest_syscall(struct orch_buf *out, const struct row *r)
 static bool is_own_place(const char *rule)
 {
     return rule && strncmp(rule, "sandbox#/", 9) == 0 && strcmp(rule, "sandbox#/view") != 0 &&
-           strcmp(rule, ORCH_RULE_ABSENT) != 0;
+           !orch_rule_points_to(rule, ORCH_POINTER_CREATE) &&
+           !orch_rule_points_to(rule, ORCH_POINTER_SYSCALLS) && strcmp(rule, ORCH_RULE_ABSENT) != 0;
 }
 
 /*
@@ -97,7 +98,7 @@ static void suggest(struct orch_buf *out, const struct row *r)
 
     if (orch_same(r->f[F_ACTION], "kill") || is_own_place(r->f[F_RULE]))
         return;
-    if (orch_same(r->f[F_RULE], "profile#/create"))
+    if (orch_rule_points_to(r->f[F_RULE], ORCH_POINTER_CREATE))
         orch_buf_str(out, "           to allow, add its kind (file, directory, symlink) to \"create\"\n");
     else if (orch_same(class, "exec") ||
              (orch_same(class, "filesystem") && orch_same(r->f[F_ACCESS], "exec"))) {
@@ -115,6 +116,7 @@ static void print_row(struct orch_buf *out, const struct row *r)
 {
     orch_buf_printf(out, "  %7" PRIu64 "x", r->count);
     orch_put(out, " ", r->f[F_SYSCALL]);
+    orch_put_args_text(out, " (", r->f[F_ARGS], ")");
     orch_put(out, " ", r->f[F_ACCESS]);
     put_path(out, " ", r->f[F_PATH], r->f[F_PATH_B64]);
     put_path(out, " and ", r->f[F_PATH2], r->f[F_PATH2_B64]);

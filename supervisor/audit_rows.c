@@ -13,7 +13,7 @@ const char *const orch_field_names[N_FIELDS] = {
     [F_PATH] = "path",           [F_PATH_B64] = "path_b64", [F_PATH2] = "path2",
     [F_PATH2_B64] = "path2_b64", [F_ERRNO] = "errno",       [F_ACTION] = "action",
     [F_RULE] = "rule",           [F_EXE] = "exe",           [F_EXE_B64] = "exe_b64",
-    [F_COMM] = "comm",           [F_DETAIL] = "detail",
+    [F_COMM] = "comm",           [F_DETAIL] = "detail",     [F_ARGS] = "args",
 };
 
 const char *orch_member_text(const cJSON *rec, const char *name)
@@ -95,6 +95,8 @@ static struct row *row_add(struct summary *s, const struct orch_buf *key, uint64
 static void take_denial(struct summary *s, const cJSON *rec)
 {
     ORCH_AUTO_BUF struct orch_buf key = {0};
+    bool by_args = orch_same(orch_member_text(rec, "class"), "syscall");
+    ORCH_AUTO_FREE char *args = by_args ? orch_member_json(rec, "args") : NULL;
     uint32_t section = (uint32_t)section_of(s, rec);
     uint32_t quiet = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(rec, "quiet"));
     uint64_t n = orch_member_number(rec, "count", 1), hash;
@@ -103,7 +105,7 @@ static void take_denial(struct summary *s, const cJSON *rec)
     orch_buf_add(&key, &section, sizeof(section));
     orch_buf_add(&key, &quiet, sizeof(quiet));
     for (size_t i = 0; i < N_FIELDS; i++)
-        orch_key_str(&key, orch_member_text(rec, orch_field_names[i]));
+        orch_key_str(&key, i == F_ARGS ? args : orch_member_text(rec, orch_field_names[i]));
     hash = orch_audit_map_hash(&s->map, key.data, key.len);
     at = orch_audit_map_find(&s->map, key.data, key.len, hash);
     (at == ORCH_MAP_NONE ? row_add(s, &key, hash) : &s->rows[at])->count += n;

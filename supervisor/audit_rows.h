@@ -25,6 +25,7 @@ enum field {
     F_EXE_B64,
     F_COMM,
     F_DETAIL,
+    F_ARGS, /* as JSON text, of a system call or connection: of a path the access says it */
     N_FIELDS
 };
 
@@ -56,6 +57,14 @@ struct summary {
 };
 
 const char *orch_member_text(const cJSON *rec, const char *name); /* NULL: no such member */
+/* A member that is an object or a list as JSON text, NULL: no such member. Caller frees. */
+char *orch_member_json(const cJSON *rec, const char *name);
+/* The arguments of a call for people, from an object or (orch_put_args_text) its JSON text: "flags
+ * O_WRONLY|O_CREAT, mode 0644"; escaped, nothing for NULL. */
+void orch_put_args(struct orch_buf *out, const char *before, const cJSON *args, const char *after);
+void orch_put_args_text(struct orch_buf *out, const char *before, const char *json, const char *after);
+/* The elements of a list of strings, behind each other; escaped. */
+void orch_put_words(struct orch_buf *out, const char *before, const cJSON *list, const char *between);
 uint64_t orch_member_number(const cJSON *rec, const char *name, uint64_t absent);
 bool orch_same(const char *a, const char *b); /* NULL is like NULL alone */
 

@@ -161,6 +161,8 @@ static void put_line(struct orch_buf *out, const cJSON *rec)
     for (size_t i = 0; i < ORCH_NELEM(shown); i++)
         orch_put(out, shown[i][0], orch_member_text(rec, shown[i][1]));
     orch_buf_str(out, orch_member_text(rec, "detail") ? ")" : "");
+    orch_put_args(out, " (", cJSON_GetObjectItemCaseSensitive(rec, "args"), ")");
+    orch_put_words(out, ": ", cJSON_GetObjectItemCaseSensitive(rec, "argv"), " ");
     orch_put(out, ", by ", orch_member_text(rec, "exe"));
     if (orch_member_number(rec, "count", 1) != 1)
         orch_buf_printf(out, ", %" PRIu64 "x", orch_member_number(rec, "count", 1));

@@ -4,12 +4,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/utsname.h>
 
 #include "common/escape.h"
 #include "common/exit.h"
 #include "common/io.h"
 #include "policy/nested.h"
+#include "supervisor/attempt.h"
 #include "supervisor/exec.h"
 #include "supervisor/filter_store.h"
 #include "supervisor/preflight.h"
@@ -168,7 +168,6 @@ static int compile(struct orch_exec *e, struct orch_err *err)
 
 static int open_audit(struct orch_exec *e, struct orch_err *err)
 {
-    struct utsname un;
     struct orch_jw w;
     int r = 0;
 
@@ -182,7 +181,9 @@ static int open_audit(struct orch_exec *e, struct orch_err *err)
         return r;
     orch_audit_begin(e->audit, "run", &w);
     orch_tier_record(&e->tier, &w);
-    orch_jw_str(&w, "kernel", uname(&un) == 0 ? un.release : "unknown");
+    orch_audit_put_host(&w);
+    orch_jw_str(&w, "level", orch_attempt_level(e->plan, e->tier.nested));
+    orch_jw_bool(&w, "argv_recorded", e->profile->audit_argv != ORCH_AUDIT_ARGV_OFF);
     orch_jw_str(&w, "profile", e->profile->digest);
     orch_jw_str(&w, "policy", e->plan->digest);
     orch_jw_str(&w, "limits", orch_limits_held_by(&e->profile->limits));

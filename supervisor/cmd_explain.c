@@ -23,17 +23,23 @@ struct record { /* what a denial says, copied */
     uint64_t want, seen;
     bool found;
     char *event, *phase, *gate, *class, *syscall, *path, *path2, *access, *errname, *rule, *exe, *detail,
-        *action;
+        *action, *args, *comm;
+    cJSON *parents;
+    uint64_t regs[6]; /* as far as `args` tells them: */
+    unsigned known;
     unsigned attempt;
+    int64_t pid, tid;
     bool inexact; /* the path is not UTF-8: what is kept as text is not what was asked for */
     uint64_t count;
 };
 
 static void record_fini(struct record *r)
 {
-    char **const all[] = {&r->event,  &r->phase,   &r->gate, &r->class, &r->syscall, &r->path,  &r->path2,
-                          &r->access, &r->errname, &r->rule, &r->exe,   &r->detail,  &r->action};
+    char **const all[] = {&r->event, &r->phase,  &r->gate,   &r->class,   &r->syscall,
+                          &r->path,  &r->path2,  &r->access, &r->errname, &r->rule,
+                          &r->exe,   &r->detail, &r->action, &r->args,    &r->comm};
 
+    cJSON_Delete(r->parents);
     for (size_t i = 0; i < ORCH_NELEM(all); i++)
         free(*all[i]);
 }
@@ -45,11 +51,11 @@ static int find_record(void *ctx, const struct orch_json *doc)
     const struct {
         char **to;
         const char *name;
-    } members[] = {{&r->event, "event"},  {&r->phase, "phase"},     {&r->gate, "gate"},
-                   {&r->class, "class"},  {&r->syscall, "syscall"}, {&r->path, "path"},
-                   {&r->path2, "path2"},  {&r->access, "access"},   {&r->errname, "errno"},
-                   {&r->rule, "rule"},    {&r->exe, "exe"},         {&r->detail, "detail"},
-                   {&r->action, "action"}};
+    } members[] = {{&r->event, "event"},   {&r->phase, "phase"},     {&r->gate, "gate"},
+                   {&r->class, "class"},   {&r->syscall, "syscall"}, {&r->path, "path"},
+                   {&r->path2, "path2"},   {&r->access, "access"},   {&r->errname, "errno"},
+                   {&r->rule, "rule"},     {&r->exe, "exe"},         {&r->detail, "detail"},
+                   {&r->action, "action"}, {&r->comm, "comm"}};
 
     r->seen = orch_member_number(rec, "seq", 0);
     if (r->seen != r->want)
@@ -60,6 +66,13 @@ static int find_record(void *ctx, const struct orch_json *doc)
 
         *members[i].to = s ? orch_xstrdup(s) : NULL;
     }
+    r->args = orch_member_json(rec, "args");
+    if (r->syscall)
+        r->known = orch_args_read(orch_explain_number(r->syscall),
+                                  cJSON_GetObjectItemCaseSensitive(rec, "args"), r->regs);
+    r->parents = cJSON_Duplicate(cJSON_GetObjectItemCaseSensitive(rec, "parents"), true);
+    r->pid = (int64_t)orch_member_number(rec, "pid", 0);
+    r->tid = (int64_t)orch_member_number(rec, "tid", 0);
     r->attempt = (unsigned)orch_member_number(rec, "attempt", 0);
     r->count = orch_member_number(rec, "count", 1);
     r->inexact = orch_member_text(rec, "path_b64") != NULL;
@@ -139,6 +152,20 @@ static int compile(struct orch_run *r, const struct record *rec, const struct or
 
 /* ---- the steps ---- */
 
+/* The process that asked, and the programs that led to it. */
+static void put_who(struct orch_buf *out, const struct record *r)
+{
+    if (r->pid == 0)
+        return;
+    orch_buf_printf(out, "\n  by: process %" PRId64, r->pid);
+    if (r->tid)
+        orch_buf_printf(out, ", thread %" PRId64, r->tid);
+    orch_put(out, ", ", r->exe);
+    orch_put(out, " (", r->comm);
+    orch_buf_str(out, r->comm ? ")" : "");
+    orch_put_words(out, ", started by ", r->parents, ", by ");
+}
+
 static void put_recorded(struct orch_buf *out, const struct record *r)
 {
     orch_buf_printf(out, "record %" PRIu64 ": ", r->want);
@@ -152,6 +179,8 @@ static void put_recorded(struct orch_buf *out, const struct record *r)
     orch_put(out, ", by ", r->exe);
     orch_put(out, " (", r->detail);
     orch_buf_str(out, r->detail ? ")" : "");
+    put_who(out, r);
+    orch_put_args_text(out, "\n  arguments: ", r->args, "");
     orch_put(out, "\n  answered: ", orch_same(r->action, "kill") ? "the process was killed" : r->errname);
     orch_put(out, ", rule ", r->rule);
     orch_buf_printf(out, ", %" PRIu64 " time%s in this record\n", r->count, r->count == 1 ? "" : "s");
@@ -178,7 +207,7 @@ static void put_comparison(struct orch_buf *out, const struct record *r, const s
     else
         orch_buf_str(
             out, "replayed: another answer than on record: something on the host has changed since, or the "
-                 "call's own arguments (which are not on record) decided\n");
+                 "call's own arguments (of which not all are on record) decided\n");
 }
 
 static int put_steps(struct orch_explaining *x, const struct record *r, struct orch_err *err)
@@ -190,7 +219,7 @@ static int put_steps(struct orch_explaining *x, const struct record *r, struct o
     if (nr < 0)
         orch_buf_str(&x->out, "this number has no name here\n");
     else
-        k = orch_explain_say_call(x, nr, NULL, 0, &e, err);
+        k = orch_explain_say_recorded(x, nr, r->regs, r->known, &e, err);
     if (k < 0)
         return k;
     if (act < 0 || !r->path) {

@@ -8,6 +8,7 @@
 #include "common/exit.h"
 #include "common/io.h"
 #include "sandbox/layer.h"
+#include "supervisor/attempt.h"
 #include "supervisor/exec.h"
 #include "supervisor/preflight.h"
 
@@ -233,12 +234,15 @@ static int run(struct orch_exec *e, const struct orch_sandbox_args *args, struct
 
 static int audit_limit(struct orch_exec *e, struct orch_err *err)
 {
+    ORCH_AUTO_FREE char *rule = NULL;
     struct orch_jw w;
 
     if (e->outcome.end != ORCH_END_LIMIT)
         return 0;
+    rule = orch_limit_rule(e->profile, e->outcome.limit);
     orch_audit_begin(e->audit, "limit", &w);
     orch_jw_str(&w, "limit", e->outcome.limit);
+    orch_jw_bytes(&w, "rule", rule, strlen(rule));
     return orch_audit_commit(e->audit, &w, err);
 }
 

@@ -26,4 +26,8 @@ int orch_explain_say_act(struct orch_explaining *x, enum orch_act act, const cha
 int orch_explain_say_call(struct orch_explaining *x, int nr, char **argv, unsigned n,
                           struct orch_explained *ret, struct orch_err *err);
 
+/* The same, where a record tells some of the arguments: `known` has a bit for each in args. */
+int orch_explain_say_recorded(struct orch_explaining *x, int nr, const uint64_t args[6], unsigned known,
+                              struct orch_explained *ret, struct orch_err *err);
+
 #endif

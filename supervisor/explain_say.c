@@ -42,8 +42,6 @@ static const struct {
     {"sandbox#/orch", "what the supervisor gives every attempt"},
     {"sandbox#/etc", "files of /etc that the sandbox writes itself"},
     {"sandbox#/workspace", "the workspace is shown read-only if no rule names it"},
-    {"profile#/create", "the kinds of entries that may be made in the workspace"},
-    {"profile#/network", "the network mode of the profile"},
     {"builtin#/syscalls/start", "starting the agent needs it"},
     {"builtin#/syscalls/fallback", "programs do without it; what it asks for could not be judged"},
     {"builtin#/syscalls/io_uring",
@@ -52,8 +50,21 @@ static const struct {
     {"builtin#/syscalls/", "the profile allows the call, and its arguments are judged"},
 };
 
+/* Keys that decide as a whole, whichever document gives them. */
+static const struct {
+    const char *pointer, *key, *what;
+} known_keys[] = {
+    {ORCH_POINTER_CREATE, "create", "the kinds of entries that may be made in the workspace"},
+    {ORCH_POINTER_NETWORK, "network.mode", "the network mode of the profile"},
+    {ORCH_POINTER_TOOLS, "tools", "only programs of the profile's tools run"},
+    {ORCH_POINTER_SYSCALLS, "syscalls.allow", NULL},
+};
+
 static const char *known_rule(const char *rule)
 {
+    for (size_t i = 0; i < ORCH_NELEM(known_keys); i++)
+        if (orch_rule_points_to(rule, known_keys[i].pointer))
+            return known_keys[i].what;
     for (size_t i = 0; i < ORCH_NELEM(known_rules); i++)
         if (strncmp(rule, known_rules[i].prefix, strlen(known_rules[i].prefix)) == 0)
             return known_rules[i].what;
@@ -63,14 +74,10 @@ static const char *known_rule(const char *rule)
 /* The key of the effective profile that decides where the rule is no place in a document. */
 static const char *key_of(const char *rule)
 {
-    if (strcmp(rule, ORCH_RULE_CREATE) == 0)
-        return "create";
-    if (strcmp(rule, "profile#/network") == 0)
-        return "network.mode";
-    return strstr(rule, "#/syscalls") && strncmp(rule, "builtin#", 8) != 0 &&
-                   !strstr(rule, "#/syscalls/rules")
-               ? "syscalls.allow"
-               : rule;
+    for (size_t i = 0; i < ORCH_NELEM(known_keys); i++)
+        if (orch_rule_points_to(rule, known_keys[i].pointer))
+            return known_keys[i].key;
+    return rule;
 }
 
 static const struct orch_fs_rule *fs_rule(const struct orch_profile *p, const char *origin)
@@ -301,5 +308,26 @@ int orch_explain_say_call(struct orch_explaining *x, int nr, char **argv, unsign
     put_call(x, &alt.v[alt.n - 1].answer);
     put_rule(x, &alt.v[alt.n - 1].answer);
     put_advice(x, orch_explain_advice_call(&alt.v[alt.n - 1].answer));
+    return 0;
+}
+
+int orch_explain_say_recorded(struct orch_explaining *x, int nr, const uint64_t args[6], unsigned known,
+                              struct orch_explained *ret, struct orch_err *err)
+{
+    static const uint64_t any[6];
+    ORCH_AUTO(orch_alternatives_fini) struct orch_alternatives alt = {0};
+    const char *name = orch_syscall_name(nr);
+    struct orch_explained e = {0};
+
+    orch_explain_alternatives(x->plan, nr, any, 0, &alt);
+    if (!alt.depends || (alt.depends & ~known))
+        return orch_explain_say_call(x, nr, NULL, 0, ret, err);
+    orch_explain_call(x->plan, nr, args, &e);
+    orch_buf_printf(&x->out, "%s [%d](as recorded)", name ? name : "a call without a name", nr);
+    put_call(x, &e);
+    put_rule(x, &e);
+    put_advice(x, orch_explain_advice_call(&e));
+    *ret = (struct orch_explained){.errnum = e.errnum, .rule = e.rule}; /* the plan's, or static */
+    orch_explained_fini(&e);
     return 0;
 }

@@ -74,10 +74,12 @@ static void describe_end(struct orch_attempt *a)
 
 static int audit_limit(struct orch_attempt *a, struct orch_err *err)
 {
+    ORCH_AUTO_FREE char *rule = orch_attempt_limit_rule(a);
     struct orch_jw w;
 
     orch_audit_begin(a->run->audit, "limit", &w);
     orch_jw_str(&w, "limit", a->outcome.limit);
+    orch_jw_bytes(&w, "rule", rule, strlen(rule));
     return orch_audit_commit(a->run->audit, &w, err);
 }
 

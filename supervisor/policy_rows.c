@@ -341,6 +341,8 @@ static void single_values(struct rowing *r)
             orch_xstrdup(r->p->network == ORCH_NET_LOOPBACK ? "loopback" : "none"));
     r->section = "audit";
     add_key(r, "level", "audit.level", orch_xstrdup(levels[r->p->audit_level]));
+    add_key(r, "argv", "audit.argv",
+            orch_xstrdup(r->p->audit_argv == ORCH_AUDIT_ARGV_OFF ? "not recorded" : "recorded"));
     r->section = "requires";
     add_key(r, "tier", "requires", orch_xstrdup(r->p->requires == ORCH_TIER_FULL ? "full" : "nested"));
 }

@@ -8,7 +8,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/utsname.h>
 
 #include "common/exit.h"
 #include "common/io.h"
@@ -84,13 +83,12 @@ int orch_run_sync_audit(struct orch_run *r, struct orch_err *err)
 
 static int audit_run_record(struct orch_run *r, struct orch_err *err)
 {
-    struct utsname un;
     struct orch_jw w;
 
     orch_audit_begin(r->audit, "run", &w);
     orch_jw_str(&w, "state", "start");
     orch_tier_record(&r->tier, &w);
-    orch_jw_str(&w, "kernel", uname(&un) == 0 ? un.release : "unknown");
+    orch_audit_put_host(&w);
     orch_jw_str(&w, "workflow", r->wf->digest);
     orch_jw_obj(&w, "policies");
     for (size_t i = 0; i < r->wf->n_phases; i++)

@@ -125,14 +125,14 @@ JSON
 read /etc/shadow|not in the view, ENOENT|sandbox#/not-in-view|{"path": "/etc/shadow", "access": "ro"}
 write /usr/bin/env|refused, EACCES|base#/filesystem/0, built-in base:|"access": "rw"
 exec cat|permitted|base#/filesystem/0|
-exec perl|refused, E|base#/filesystem/0|"tools": [{"name": "perl
+exec perl|refused, E|base#/tools, built-in base:|"tools": [{"name": "perl
 write '${workspace}/.git/config'|refused, EACCES|plan#/filesystem/1, built-in plan:|
 write '${workspace}/alias'|refused, EACCES|.git/config|
 write '${workspace}/new'|permitted|plan#/filesystem/0|
-symlink '${workspace}/l'|refused, EACCES|profile#/create, built-in plan:|"create": add "symlink"
+symlink '${workspace}/l'|refused, EACCES|plan#/create, built-in plan:|"create": add "symlink"
 create '${tmp}/x'|permitted|sandbox#/tmp|
 look /sys/kernel|hidden, ENOENT|base#/filesystem/|
-connect 192.0.2.1:80|refused, ENETUNREACH|profile#/network, built-in base:|
+connect 192.0.2.1:80|refused, ENETUNREACH|base#/network, built-in base:|
 connect /run/dbus/system_bus_socket|not in the view, ENOENT|sandbox#/not-in-view|
 END
 }

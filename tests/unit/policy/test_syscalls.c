@@ -206,7 +206,7 @@ static void answers_of_the_base_group(void **state)
     struct orch_profile p = make_profile(1);
     compile(&p);
     check_rows(rows_default, ORCH_NELEM(rows_default));
-    assert_string_equal(ask(N(mount), 0, 0, 0, 0).origin, "test#/syscalls");
+    assert_string_equal(ask(N(mount), 0, 0, 0, 0).origin, "sandbox#/syscalls");
 }
 
 static void network_client_permits_inet_only(void **state)
