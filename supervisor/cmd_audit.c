@@ -14,10 +14,10 @@
 #include "common/escape.h"
 #include "common/exit.h"
 #include "common/io.h"
-#include "supervisor/audit_rows.h"
 #include "supervisor/keys.h"
 #include "supervisor/outq.h"
 #include "supervisor/runs.h"
+#include "supervisor/suggest.h"
 
 #define POLL_MS 200
 #define READ_MAX 65536
@@ -253,6 +253,27 @@ static int follow(struct orch_rundir *dir, const struct query *q, struct orch_er
 
 /* ---- the verbs ---- */
 
+/* A log is shown also where the run's documents cannot be used: only what would allow a denial is then not
+ * told, and that is said. */
+static int print(const struct orch_options *opt, const struct orch_rundir *dir, const struct query *q,
+                 struct orch_err *err)
+{
+    struct orch_run kept;
+    struct orch_suggester *s = NULL;
+    struct orch_err why = {0};
+    int k;
+
+    orch_run_init(&kept, opt);
+    if (q->format != ORCH_AUDIT_JSON && orch_kept_open(&kept, opt->args[0], &why) < 0)
+        (void)fprintf(stderr, "orch-sandbox: what would allow a denial is not told: %s\n", why.msg);
+    else if (q->format != ORCH_AUDIT_JSON)
+        s = orch_suggester_new(&kept);
+    k = orch_audit_print(dir->fd, STDOUT_FILENO, q->format, &q->filter, s, err);
+    orch_suggester_free(s);
+    orch_run_fini(&kept);
+    return k;
+}
+
 int orch_cmd_audit(const struct orch_options *opt)
 {
     struct orch_rundir dir = ORCH_RUNDIR_NONE;
@@ -265,8 +286,7 @@ int orch_cmd_audit(const struct orch_options *opt)
     if (k == 0)
         k = check_phase(&dir, &q, &err);
     if (k == 0)
-        k = opt->follow ? follow(&dir, &q, &err)
-                        : orch_audit_print(dir.fd, STDOUT_FILENO, q.format, &q.filter, &err);
+        k = opt->follow ? follow(&dir, &q, &err) : print(opt, &dir, &q, &err);
     orch_rundir_close(&dir);
     free(q.phase);
     return k < 0 ? orch_fail(&err, ORCH_EXIT_CORRUPT) : ORCH_EXIT_OK;
