@@ -195,10 +195,11 @@ static void put_line(struct orch_buf *out, const struct orch_base *b, const stru
         orch_buf_printf(out, "in \"%s\": \"%s\": ", k->outer, k->inner);
         put_value(out, e, first);
     } else {
-        orch_buf_printf(out, "%sin \"%s\"", e->key == ORCH_EDIT_RULES ? "first " : "", k->outer);
+        orch_buf_printf(out, "%sin \"%s\"", e->key == ORCH_EDIT_RULES && !e->replaces ? "first " : "",
+                        k->outer);
         if (k->inner)
             orch_buf_printf(out, ", \"%s\"", k->inner);
-        orch_put(out, ", in place of ", e->replaces);
+        orch_put(out, e->shared ? ", taken out of " : ", in place of ", e->replaces);
         orch_buf_str(out, ": ");
         put_elems(out, e, NULL);
     }
@@ -217,6 +218,13 @@ static char *edit_line(const struct orch_base *b, const struct orch_edit *e)
         orch_strv_fini(&create.elems);
     }
     return orch_buf_take(&out);
+}
+
+bool orch_is_own(const struct orch_base *b, const char *rule)
+{
+    size_t n = strlen(b->file);
+
+    return b->own && rule && strncmp(rule, b->file, n) == 0 && rule[n] == '#';
 }
 
 /* A document that says nothing else. Its reason to widen is what keeps the reader from judging it: how it
@@ -290,17 +298,12 @@ bool orch_try_edit(struct orch_trial *t, const struct orch_edit *e)
     ORCH_AUTO(orch_diags_fini) struct orch_diags d = {0};
     ORCH_AUTO(orch_profile_freep) struct orch_profile *edited = NULL;
     ORCH_AUTO(orch_plan_freep) struct orch_plan *plan = NULL;
-    const char *narrower = NULL;
 
-    free(t->narrower);
-    t->narrower = NULL;
     if (lay_over(t->base, e, &edited, &d) < 0 ||
         orch_kept_compile(t->s->run, &t->base->at, 1, edited, &plan, &d) < 0)
         return no_diags(t, e, &d);
-    if (!orch_refused_permits(t->refused, plan, &narrower)) {
-        t->narrower = narrower ? orch_xstrdup(narrower) : NULL;
+    if (!orch_refused_permits(t->refused, plan))
         return no(t, e, "it would be refused all the same");
-    }
     t->ret->line = edit_line(t->base, e);
     t->ret->bounds = bounds_of(t->s, t->base, edited);
     free(t->ret->why);
@@ -332,13 +335,14 @@ static void answer(struct orch_suggester *s, const struct row *row, const struct
         ret->why = b->why || why ? orch_xstrdup(why ? why : b->why) : NULL;
         return;
     }
+    orch_refused_assume(&refused, orch_refused_rule(b->profile, row->f[F_RULE]));
     if (nested)
         why = "tier nested shows another view, in which lines are not tried";
     else if (s->tried++ >= ORCH_SUGGEST_MAX)
         why = "not tried: a report tries so many and no more; ask for less (--phase, --class)";
-    else if (orch_refused_permits(&refused, b->plan, NULL))
+    else if (orch_refused_permits(&refused, b->plan))
         why = refused.kind == ORCH_WANTS_CALL
-                  ? "the call's arguments decided, and they are not on record"
+                  ? "its arguments decided (policy explain tells which)"
                   : "the profile allows it on this host now: something on the host has changed since";
     if (why) {
         ret->why = orch_xstrdup(why);
@@ -346,7 +350,6 @@ static void answer(struct orch_suggester *s, const struct row *row, const struct
     }
     if (!orch_suggest_edits(&t, row) && !ret->why)
         ret->why = orch_xstrdup("no profile can allow it");
-    free(t.narrower);
 }
 
 static void key_of(const struct row *row, const char *phase, const char *gate, bool nested,

@@ -3,13 +3,12 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "common/escape.h"
 #include "common/io.h"
 #include "policy/helpers.h"
 #include "supervisor/suggest_int.h"
-
-#define NARROWER_MAX 4 /* protected paths beneath one directory, each with a line of its own */
 
 static char *quoted(const char *s)
 {
@@ -89,29 +88,32 @@ static void add_elem(struct orch_edit *e, char *elem)
 }
 
 /*
- * Where a rule has to name the directory: a name that comes or goes belongs to it. Outside the workspace a
- * rule shows what is there, so a name that is not cannot have one, and what has one is a mount, which nobody
- * removes.
+ * Where a rule has to name the directory: what has a rule is a mount, which nobody removes or renames; and
+ * outside the workspace a rule shows what is there, so a name that is not cannot have one.
  */
-static char *place_of(const struct orch_plan *p, const struct orch_want *w, bool directory)
+static bool needs_directory(const struct orch_trial *t, const struct orch_want *w)
+{
+    bool removes = false;
+
+    for (size_t i = 0; i < t->refused->n_wants; i++)
+        removes = removes || t->refused->want[i].what == ORCH_REQ_DELETE;
+    return removes || (w->what == ORCH_REQ_CREATE && !orch_path_beneath(w->path, t->base->plan->workspace));
+}
+
+static char *place_of(const struct orch_trial *t, const struct orch_want *w, bool directory)
 {
     bool names = w->what == ORCH_REQ_CREATE || w->what == ORCH_REQ_DELETE;
 
-    if (names && (directory || !orch_path_beneath(w->path, p->workspace)))
-        return orch_path_normalize(w->path, "..");
-    return orch_xstrdup(w->path);
+    return names && (directory || needs_directory(t, w)) ? orch_path_normalize(w->path, "..")
+                                                         : orch_xstrdup(w->path);
 }
 
 /* A document has one rule for a path: one that is there already goes. */
 static const char *own_rule(const struct orch_trial *t, const char *path)
 {
     const struct orch_place *q = orch_plan_place(t->base->plan, path);
-    size_t n = strlen(t->base->file);
 
-    return t->base->own && q && strcmp(q->path, path) == 0 && strncmp(q->rule, t->base->file, n) == 0 &&
-                   q->rule[n] == '#'
-               ? q->rule
-               : NULL;
+    return q && strcmp(q->path, path) == 0 && orch_is_own(t->base, q->rule) ? q->rule : NULL;
 }
 
 /* The kind of entry that `create` would have to let through as well. */
@@ -132,44 +134,63 @@ static const char *kind_to_add(const struct orch_trial *t, const struct orch_wan
     return NULL;
 }
 
+static void add_rule(const struct orch_trial *t, const char *path, unsigned bits, struct orch_edit *e)
+{
+    add_elem(e, rule_elem(t->base->plan, path, bits));
+    e->replaces = e->replaces ? e->replaces : own_rule(t, path);
+}
+
 static void add_rules(const struct orch_trial *t, bool directory, struct orch_edit *e)
 {
-    const struct orch_plan *p = t->base->plan;
-
     for (size_t i = 0; i < t->refused->n_wants; i++) {
         const struct orch_want *w = &t->refused->want[i];
-        const struct orch_refused one = {.kind = ORCH_WANTS_PATHS, .want = {*w}, .n_wants = 1};
-        ORCH_AUTO_FREE char *path = place_of(p, w, directory);
+        ORCH_AUTO_FREE char *path = place_of(t, w, directory);
+        struct orch_decision dec;
 
-        if (orch_refused_permits(&one, p, NULL))
-            continue;
-        add_elem(e, rule_elem(p, path, bits_of(w->what)));
+        orch_plan_decide(t->base->plan, w->path, w->what, &dec);
+        if (dec.verdict != ORCH_PERMIT)
+            add_rule(t, path, bits_of(w->what), e);
         e->create = e->create ? e->create : kind_to_add(t, w);
-        e->replaces = e->replaces ? e->replaces : own_rule(t, path);
     }
 }
 
-/* Rules for the paths; then also for what lies protected beneath them. */
 static bool try_rules(struct orch_trial *t, bool directory)
 {
     struct orch_edit e = {.key = ORCH_EDIT_FILESYSTEM};
     bool found = false;
 
     add_rules(t, directory, &e);
-    for (unsigned i = 0; e.elems.n && !found && i <= NARROWER_MAX; i++) {
+    if (e.elems.n)
         found = orch_try_edit(t, &e);
-        if (!found && !t->narrower)
-            break;
-        if (!found)
-            add_elem(&e, rule_elem(t->base->plan, t->narrower, ORCH_MAY_WRITE));
-    }
     orch_strv_fini(&e.elems);
     return found;
+}
+
+/* What has a rule of its own is a mount, and its directory stays where it is. */
+static bool is_pinned(struct orch_trial *t)
+{
+    for (size_t i = 0; i < t->refused->n_wants; i++) {
+        const struct orch_want *w = &t->refused->want[i];
+        const struct orch_place *q =
+            w->what == ORCH_REQ_DELETE ? orch_plan_narrower_beneath(t->base->plan, w->path) : NULL;
+        ORCH_AUTO_BUF struct orch_buf why = {0};
+
+        if (!q)
+            continue;
+        orch_put(&why, "", q->path);
+        orch_put(&why, " beneath it has a rule of its own, ", q->rule);
+        orch_buf_str(&why, ", and with it stays where it is; only without that rule could it be moved");
+        t->ret->why = orch_buf_take(&why);
+        return true;
+    }
+    return false;
 }
 
 /* A name that is not UTF-8 has no line of its own. */
 static bool suggest_paths(struct orch_trial *t, const struct row *row)
 {
+    if (is_pinned(t))
+        return false;
     return (!row->f[F_PATH_B64] && try_rules(t, false)) || try_rules(t, true);
 }
 
@@ -236,6 +257,27 @@ static bool try_helpers(struct orch_trial *t, const char *path)
     return false;
 }
 
+/* What an agent makes runs where its directory is executable from the start. */
+static bool exec_from_workspace(struct orch_trial *t, const char *path)
+{
+    const struct orch_plan *p = t->base->plan;
+    ORCH_AUTO_FREE char *at = orch_xstrdup(path);
+    struct orch_edit e = {.key = ORCH_EDIT_FILESYSTEM};
+    struct stat st;
+    bool found;
+
+    while (lstat(at, &st) < 0 && strcmp(at, p->workspace) != 0) {
+        char *up = orch_path_normalize(at, "..");
+
+        free(at);
+        at = up;
+    }
+    add_rule(t, at, ORCH_MAY_EXECUTE | ORCH_MAY_WRITE, &e);
+    found = orch_try_edit(t, &e);
+    orch_strv_fini(&e.elems);
+    return found;
+}
+
 /* In the agent's own places programs run where the rule says so; elsewhere they are tools. */
 static bool suggest_exec(struct orch_trial *t)
 {
@@ -243,25 +285,17 @@ static bool suggest_exec(struct orch_trial *t)
     const char *path = t->refused->want[0].path, *name = base_name(path);
     ORCH_AUTO_FREE char *q_name = quoted(name), *q_path = quoted(path);
 
+    if (orch_path_beneath(path, p->workspace))
+        return exec_from_workspace(t, path);
     if (orch_path_beneath(path, p->tmp))
         return orch_try_one(t, ORCH_EDIT_FILESYSTEM, rule_elem(p, p->tmp, ORCH_MAY_EXECUTE));
     if (orch_path_beneath(path, p->home))
         return orch_try_one(t, ORCH_EDIT_FILESYSTEM, rule_elem(p, p->home, ORCH_MAY_EXECUTE));
-    if (orch_path_beneath(path, p->workspace))
-        return orch_try_one(t, ORCH_EDIT_FILESYSTEM, rule_elem(p, path, ORCH_MAY_EXECUTE | ORCH_MAY_WRITE));
     return orch_try_one(t, ORCH_EDIT_TOOLS, orch_xstrdup(q_name)) || try_helpers(t, path) ||
            orch_try_one(t, ORCH_EDIT_TOOLS, orch_xasprintf("{\"name\": %s, \"path\": %s}", q_name, q_path));
 }
 
 /* ---- calls ---- */
-
-static const struct orch_syscall_rule *rule_of(const struct orch_profile *p, const char *origin)
-{
-    for (size_t i = 0; origin && i < p->n_sc_rules; i++)
-        if (strcmp(p->sc_rules[i].origin, origin) == 0)
-            return &p->sc_rules[i];
-    return NULL;
-}
 
 static void put_set(struct orch_buf *out, const struct orch_arg_cond *c)
 {
@@ -306,13 +340,28 @@ static char *allow_rule(const char *name, const struct orch_arg_cond *v, size_t 
     return orch_buf_take(&b);
 }
 
+/* Against a rule: one that allows what it refuses, under the same conditions. */
+static bool try_rule(struct orch_trial *t, const struct orch_syscall_rule *by)
+{
+    bool own = orch_is_own(t->base, by->origin);
+    struct orch_edit e = {.key = ORCH_EDIT_RULES,
+                          .replaces = own ? by->origin : NULL,
+                          .shared = own && by->n_nrs > 1 ? t->refused->name : NULL};
+    bool found;
+
+    orch_strv_add_take(&e.elems, allow_rule(t->refused->name, by->args, by->n_args));
+    found = orch_try_edit(t, &e);
+    orch_strv_fini(&e.elems);
+    return found;
+}
+
 static bool suggest_call(struct orch_trial *t, const struct row *row)
 {
     const struct orch_refused *r = t->refused;
-    const struct orch_syscall_rule *by = rule_of(t->base->profile, row->f[F_RULE]);
+    const struct orch_syscall_rule *by = orch_refused_rule(t->base->profile, row->f[F_RULE]);
 
-    if (by && by->n_args)
-        return orch_try_one(t, ORCH_EDIT_RULES, allow_rule(r->name, by->args, by->n_args));
+    if (by)
+        return try_rule(t, by);
     return orch_try_one(t, ORCH_EDIT_ALLOW, quoted(r->name)) ||
            orch_try_one(t, ORCH_EDIT_RULES, allow_rule(r->name, NULL, 0));
 }

@@ -29,8 +29,8 @@ struct orch_refused {
     int nr;
     const char *name; /* of the call, borrowed from the row */
     uint64_t args[6];
-    unsigned n_args; /* how many of them are on record */
-    size_t limit;    /* where it is in struct orch_profile, and what it was */
+    bool has_args; /* what they were is known, as far as it decided */
+    size_t limit;  /* where it is in struct orch_profile, and what it was */
     uint64_t limit_was;
 };
 
@@ -56,7 +56,8 @@ struct orch_edit {
     enum orch_edit_key key;
     struct orch_strv elems; /* JSON */
     const char *create;     /* JSON: also this kind of entry; NULL = no */
-    const char *replaces;   /* the rule of the document whose path it is: that goes; NULL = none */
+    const char *replaces;   /* a rule of the document for the same path or call: that goes; NULL = none */
+    const char *shared;     /* the call, where the rule names others too: only that goes; NULL = no */
 };
 
 /* ---- a trial ---- */
@@ -78,7 +79,6 @@ struct orch_trial {
     const struct orch_base *base;
     struct orch_refused *refused;
     struct orch_suggested *ret;
-    char *narrower; /* the last plan protects this path beneath what is to be removed: owned */
 };
 
 /* The profile of a phase or gate of the run, read once. */
@@ -90,10 +90,16 @@ const struct orch_workflow *orch_suggest_workflow(const struct orch_suggester *s
 
 /* True: it would be allowed; t->ret is filled. False: t->ret->why says why not, if nothing said so before. */
 bool orch_try_edit(struct orch_trial *t, const struct orch_edit *e);
+/* The rule is one of the document that an author would edit. */
+bool orch_is_own(const struct orch_base *b, const char *rule);
 /* The same for one element, which is taken. */
 bool orch_try_one(struct orch_trial *t, enum orch_edit_key key, char *elem);
-/* True if the plan allows all of it; *ret_narrower as in struct orch_trial, may be NULL. */
-bool orch_refused_permits(const struct orch_refused *r, const struct orch_plan *p, const char **ret_narrower);
+/* True if the plan allows all of it. */
+bool orch_refused_permits(const struct orch_refused *r, const struct orch_plan *p);
+/* The rule on calls that a record names, or NULL. */
+const struct orch_syscall_rule *orch_refused_rule(const struct orch_profile *p, const char *origin);
+/* The arguments that this rule asks for, where none are on record: the call had such. */
+void orch_refused_assume(struct orch_refused *r, const struct orch_syscall_rule *rule);
 /* Edits, smallest first, until one is proved. */
 bool orch_suggest_edits(struct orch_trial *t, const struct row *row);
 

@@ -117,20 +117,16 @@ bool orch_refused_read(const struct row *row, struct orch_refused *ret, const ch
 
 /* ---- whether a plan gives it ---- */
 
-static bool permits_path(const struct orch_plan *p, const struct orch_want *w, const char **ret_narrower)
+static bool permits_path(const struct orch_plan *p, const struct orch_want *w)
 {
     struct orch_decision dec;
-    const struct orch_place *q;
 
     orch_plan_decide(p, w->path, w->what, &dec);
     if (dec.verdict != ORCH_PERMIT)
         return false;
     if (w->kind && !orch_plan_may_be(p, w->path, w->kind))
         return false;
-    q = w->what == ORCH_REQ_DELETE ? orch_plan_narrower_beneath(p, w->path) : NULL;
-    if (q && ret_narrower)
-        *ret_narrower = q->path;
-    return !q;
+    return w->what != ORCH_REQ_DELETE || !orch_plan_narrower_beneath(p, w->path);
 }
 
 static bool permits_address(const struct orch_plan *p, const struct orch_refused *r)
@@ -141,13 +137,39 @@ static bool permits_address(const struct orch_plan *p, const struct orch_refused
                      : orch_plan_decide_inet(p, &r->address, &dec)) == 0;
 }
 
-/* Where the arguments are not on record: as for values that nothing names. */
+/* Where the arguments are not known: as for values that nothing names. */
 static bool permits_call(const struct orch_plan *p, const struct orch_refused *r)
 {
     ORCH_AUTO(orch_alternatives_fini) struct orch_alternatives alt = {0};
+    struct orch_explained e;
 
-    orch_explain_alternatives(p, r->nr, r->args, r->n_args, &alt);
+    if (r->has_args) {
+        orch_explain_call(p, r->nr, r->args, &e);
+        return e.says == ORCH_SAYS_PERMITTED;
+    }
+    orch_explain_alternatives(p, r->nr, r->args, 0, &alt);
     return alt.v[alt.n - 1].answer.says == ORCH_SAYS_PERMITTED;
+}
+
+const struct orch_syscall_rule *orch_refused_rule(const struct orch_profile *p, const char *origin)
+{
+    for (size_t i = 0; origin && i < p->n_sc_rules; i++)
+        if (strcmp(p->sc_rules[i].origin, origin) == 0)
+            return &p->sc_rules[i];
+    return NULL;
+}
+
+void orch_refused_assume(struct orch_refused *r, const struct orch_syscall_rule *rule)
+{
+    uint64_t samples[ORCH_COND_SAMPLES];
+
+    if (!rule || r->has_args || r->kind != ORCH_WANTS_CALL)
+        return;
+    for (size_t i = 0; i < rule->n_args; i++) {
+        (void)orch_cond_samples(&rule->args[i], samples);
+        r->args[rule->args[i].index] = samples[0];
+    }
+    r->has_args = true;
 }
 
 static uint64_t limit_of(const struct orch_plan *p, size_t at)
@@ -158,7 +180,7 @@ static uint64_t limit_of(const struct orch_plan *p, size_t at)
     return v;
 }
 
-bool orch_refused_permits(const struct orch_refused *r, const struct orch_plan *p, const char **ret_narrower)
+bool orch_refused_permits(const struct orch_refused *r, const struct orch_plan *p)
 {
     if (r->kind == ORCH_WANTS_CALL)
         return permits_call(p, r);
@@ -167,7 +189,7 @@ bool orch_refused_permits(const struct orch_refused *r, const struct orch_plan *
     if (r->kind == ORCH_WANTS_MORE)
         return limit_of(p, r->limit) > r->limit_was;
     for (size_t i = 0; i < r->n_wants; i++)
-        if (!permits_path(p, &r->want[i], ret_narrower))
+        if (!permits_path(p, &r->want[i]))
             return false;
     return true;
 }

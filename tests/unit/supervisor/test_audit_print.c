@@ -1,4 +1,4 @@
-/* The report over an audit log: grouped, printable, with what would allow each denial; nothing from a changed
+/* The report over an audit log: grouped, printable, without a guess at what would allow a denial; nothing from a changed
  * log. */
 #include "tests/unit/supervisor/audit_check.h"
 
@@ -62,7 +62,7 @@ static int report(enum orch_audit_format format, struct orch_buf *out)
     return rc;
 }
 
-static void audit_report_groups_and_suggests(void **state)
+static void audit_report_groups_and_suggests_nothing_unproved(void **state)
 {
     static const char *const wanted[] = {
         "phase plan, attempt 1: tier full, level opens\n",
@@ -71,10 +71,6 @@ static void audit_report_groups_and_suggests(void **state)
         "12 calls answered ENOSYS",
         "        3x openat read /etc/shadow -> ENOENT, by /usr/bin/cat, rule "
         "profiles/plan.json#/filesystem/3\n",
-        "{\"path\": \"/etc/shadow\", \"access\": \"ro\"}",
-        "{\"path\": \"/w/src/a \\\"b\\\".c\", \"access\": \"rw\"}",
-        "{\"name\": \"curl\", \"path\": \"/usr/bin/curl\"}",
-        "\"ptrace\"\n",
         "-> killed (foreign ABI)",
         "(exact bytes in base64: ",
         "phase plan, attempt 1, gate unit-tests",
@@ -88,6 +84,7 @@ static void audit_report_groups_and_suggests(void **state)
         if (!strstr(out.data, wanted[i]))
             fail_msg("missing: %s\nin:\n%s", wanted[i], out.data);
     }
+    assert_null(strstr(out.data, "to allow")); /* without the run's documents nothing can be tried */
     for (size_t i = 0; i < out.len; i++)
         assert_true(out.data[i] == '\n' || (out.data[i] >= 0x20 && out.data[i] <= 0x7e));
 }
@@ -121,7 +118,7 @@ static void audit_report_of_a_changed_log_prints_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(audit_report_groups_and_suggests),
+        TEST(audit_report_groups_and_suggests_nothing_unproved),
         TEST(audit_report_json_is_the_file),
         TEST(audit_report_of_a_changed_log_prints_nothing),
     };
