@@ -122,3 +122,82 @@ for r in csv.DictReader(open(sys.argv[1], newline="")):
     audit
     [[ "$output" == *"gate look"*"its profile 'gate' is built in"*'to allow, "filesystem": [{"path": "/etc/shadow", "access": "ro"}]'* ]]
 }
+
+# An agent that is refused things of each kind, asks what is on record of it, and goes on being refused.
+refused_agent() {
+    agent refused <<'END'
+cd "$ORCH_WORKSPACE"
+[ "$ORCH_ATTEMPT" = 1 ] || { cat /orch/feedback.json >feedback; cp /orch/prompt.md prompt; llm-status >status.3; exit 0; }
+llm-status >status.0
+for i in 1 2 3; do echo x >/usr/x; done
+cat hidden; curl --version; unshare -U true; ln -s a b; cat /etc/shadow /etc/gshadow
+python3 -c 'import socket;socket.socket().connect(("192.0.2.1",80))'
+echo x >"/usr/$TOKEN"
+echo x >"$(printf '/usr/\377\033[31m')"
+llm-status >status.1
+for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do echo x >"/usr/y$i"; done
+llm-status >status.2
+END
+    profile p '{"schema": 1, "name": "p", "extends": "plan", "widen": "test", "tools": ["@parent", "unshare", "python3"],
+ "env": {"pass": ["TOKEN"]}, "filesystem": [{"path": "${workspace}/hidden", "access": "none"}]}'
+    one_phase refused ./p.json '{"type": "file", "path": "never"}' '"attempts": 2, "prompt": "go"' \
+        '"ceiling": "./p.json"'
+    sed -i 's|"command": \["./refused"\]|"command": ["./refused"], "pass_env": ["TOKEN"]|; s|, "ceiling": "./p.json"||' "$W/workflow.json"
+}
+
+@test "an_agent_is_told_of_its_denials_so_far_and_what_it_has_instead" {
+    echo x >"$WS/hidden"
+    refused_agent
+    TOKEN=hunter2hunter2 orch_run
+    [ "$status" -eq 1 ]
+    cp "$RUNDIR"/layers/work.1/upper/status.? "$T"
+    cp "$RUNDIR"/layers/work.2/upper/{status.3,feedback,prompt} "$T"
+    [ "$(jq -c '[.denials, .denied, .denied_more, .network, .create]' "$T/status.0")" = '[0,[],null,"none",["file","directory"]]' ]
+    instead() { jq -r --arg p "$2" '.denied[] | select(.path == $p or .syscall == $p) | "\(.count) \(.instead)"' "$T/$1"; }
+    [ "$(instead status.1 /usr/x)" = "3 not writable in this phase; write in $WS, or in another of the writable paths" ]
+    [ "$(instead status.1 "$WS/hidden")" = "1 hidden in this phase: nothing can be done with it" ]
+    [[ "$(instead status.1 /usr/bin/curl)" == *"not a tool of this phase; only the listed tools run" ]]
+    [ "$(instead status.1 unshare)" = "1 this system call is not available in this phase; do without it" ]
+    [ "$(instead status.1 192.0.2.1:80)" = "1 this phase has no network" ]
+    [ "$(instead status.1 "$WS/b")" = "1 not of a kind that may be made in the workspace; there may be: files, directories" ]
+    # Counted is what is told, and what is left out is told exactly.
+    for n in 1 2; do
+        jq -e '.denials == ([.denied[].count] | add) + (.denied_more.count // 0)' "$T/status.$n"
+        jq -e '(.denied | length) <= 20' "$T/status.$n"
+    done
+    [ "$(jq -c '.denied_more' "$T/status.1")" = null ]
+    all=$(jq -s '[.[] | select(.event == "denial" and .attempt == 1 and (.quiet | not) and .rule != "sandbox#/not-in-view") |
+        .count] | add' "$RUNDIR/audit.jsonl")
+    [ "$(jq .denials "$T/status.2")" -eq "$all" ]
+    [ "$(jq '.denied_more.count' "$T/status.2")" -gt 0 ]
+    [ "$(jq '.denied_more.groups + (.denied | length)' "$T/status.2")" -eq $(($(jq '.denied | length' "$T/status.1") + 20)) ]
+    # Not of what the host has, in no file; nor values that were passed.
+    for file in status.0 status.1 status.2 status.3 feedback prompt; do
+        [ -z "$(LC_ALL=C tr -d '\n -~' <"$T/$file")" ] || { echo "$file is not ASCII"; false; }
+        refute grep -q shadow "$T/$file"
+        refute grep -q hunter2 "$T/$file"
+    done
+    grep -q '"/usr/\[masked\]"' "$T/status.1"
+    [ "$(jq -r '.denied[] | select(.path_b64) | .path_b64' "$T/status.1" | base64 -d)" = "$(printf '/usr/\377\033[31m')" ]
+    # The next attempt finds those of the last one, and begins with none of its own.
+    [ "$(jq -c '[.denials, .denied]' "$T/status.3")" = '[0,[]]' ]
+    jq -e '.failed.attempt == 1 and ([.failed.denials[].count] | add) + .failed.denials_more.count == '"$all" "$T/feedback"
+    jq -e '[.failed.denials[] | select(.instead | length > 0)] | length == 20' "$T/feedback"
+    jq -e '.allowed.network == "none" and (.allowed.writable | length > 0) and (.allowed.tools | index("cat"))' "$T/feedback"
+    grep -q "^> denied 3x: filesystem openat create /usr/x: not writable in this phase; write in" "$T/prompt"
+}
+
+@test "an_answer_that_would_be_too_long_leaves_out_what_is_in_a_file" {
+    agent asks <<'END'
+cat "$ORCH_WORKSPACE/none" >/usr/x
+llm-status >"$ORCH_WORKSPACE/status"
+wc -c </orch/phase.json >"$ORCH_WORKSPACE/size"
+END
+    path=$(printf 'x%.0s' $(seq 200))
+    gates=$(for i in $(seq 500); do printf '{"type": "file", "path": "%s/%s/%s"},' "$path" "$path" "$i"; done)
+    one_phase asks plan "${gates%,}"
+    orch_run >/dev/null
+    cp "$RUNDIR"/layers/work.1/upper/{status,size} "$T"
+    [ "$(cat "$T/size")" -gt 131072 ]
+    jq -e '.ok and .denials == 1 and .denied[0].path == "/usr/x" and (.note | contains("phase.json")) and (has("gates") | not)' "$T/status"
+}
