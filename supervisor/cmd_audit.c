@@ -292,18 +292,36 @@ int orch_cmd_audit(const struct orch_options *opt)
     return k < 0 ? orch_fail(&err, ORCH_EXIT_CORRUPT) : ORCH_EXIT_OK;
 }
 
+/* A typing mistake is not taken for a forged log. */
+static int check_hex(const struct orch_option_list *heads, struct orch_err *err)
+{
+    for (size_t i = 0; i < heads->n; i++) {
+        ORCH_AUTO_FREE char *shown = orch_escape_str(heads->v[i]);
+
+        if (strlen(heads->v[i]) != ORCH_HEX_SIZE - 1 ||
+            strspn(heads->v[i], "0123456789abcdefABCDEF") != ORCH_HEX_SIZE - 1)
+            return orch_err_exit(err, ORCH_EXIT_USAGE, EINVAL,
+                                 "--head: '%s' is no head: those that a run prints have 64 hex digits",
+                                 shown);
+    }
+    return 0;
+}
+
 int orch_cmd_verify(const struct orch_options *opt)
 {
     struct orch_rundir dir = ORCH_RUNDIR_NONE;
     ORCH_AUTO_BUF struct orch_buf ok = {0};
     char key[ORCH_KEY_SIZE];
+    struct orch_noted noted = {.key = opt->key ? key : NULL, .heads = &opt->head};
     struct orch_err err = {0};
     int k = opt->key ? orch_keys_public(opt->key, key, &err) : 0;
 
     if (k == 0)
+        k = check_hex(&opt->head, &err);
+    if (k == 0)
         k = open_run(opt, &dir, &err);
     if (k == 0)
-        k = orch_run_verify(&dir, opt->key ? key : NULL, &ok, &err);
+        k = orch_run_verify(&dir, &noted, &ok, &err);
     (void)orch_write_all(STDOUT_FILENO, ok.data ? ok.data : "", ok.len);
     orch_rundir_close(&dir);
     return k < 0 ? orch_fail(&err, ORCH_EXIT_CORRUPT) : ORCH_EXIT_OK;

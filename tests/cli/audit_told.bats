@@ -201,3 +201,78 @@ END
     [ "$(cat "$T/size")" -gt 131072 ]
     jq -e '.ok and .denials == 1 and .denied[0].path == "/usr/x" and (.note | contains("phase.json")) and (has("gates") | not)' "$T/status"
 }
+
+# head NAME: what the last run printed as its audit or journal head
+head_of() {
+    sed -n "s/^$1 head: //p" <<<"$output"
+}
+
+verify() {
+    run timeout 60 "$ORCH" verify --state "$STATE" "$@" "$RUN" 3>&- </dev/null
+    orch_say
+}
+
+@test "t_aud_06_a_head_that_was_noted_shows_a_log_that_was_cut_off_or_written_anew" {
+    agent asks <<'END'
+cat /etc/shadow
+echo 1 >"$ORCH_WORKSPACE/made"
+END
+    one_phase asks plan '{"type": "file", "path": "made"}'
+    orch_run --no-apply
+    [ "$status" -eq 0 ]
+    audit_head=$(head_of audit) journal_head=$(head_of journal)
+    [ "$journal_head" = "$("$ORCH" status --state "$STATE" --json "$RUN" | jq -r .journal_head)" ]
+    [ "$audit_head" = "$("$ORCH" audit --state "$STATE" --format sarif "$RUN" | jq -r '.runs[0].properties.audit_head')" ]
+    verify --head "$audit_head" --head "$journal_head"
+    [ "$status" -eq 0 ]
+    [[ "$output" == *"ok  head $audit_head: record "*" of audit.jsonl"*"ok  head $journal_head: record "*" of journal.jsonl"* ]]
+    # What comes later does not make a head false.
+    "$ORCH" apply --state "$STATE" "$RUN"
+    verify --head "$audit_head" --head "${journal_head^^}"
+    [ "$status" -eq 0 ]
+    # Told anew without the denial, chains and seal and all: only who has the head sees it.
+    "$ORCH_ROOT/tests/lib/forge.py" "$RUNDIR" "a[:] = [x for x in a if x['event'] != 'denial']"
+    verify
+    [ "$status" -eq 0 ]
+    for head in "$audit_head" "$journal_head"; do
+        verify --head "$head"
+        [ "$status" -eq 7 ]
+        [[ "$output" == *"no record has the head $head"* ]]
+    done
+    for bad in '' x "${audit_head}0" "${audit_head/[0-9a-f]/g}"; do
+        verify --head "$bad"
+        [ "$status" -eq 2 ]
+    done
+}
+
+@test "t_aud_06_behind_the_last_seal_a_noted_head_holds_what_the_chain_alone_does_not" {
+    agent waits <<'END'
+cat /etc/shadow
+echo asked
+sleep 60
+END
+    one_phase waits plan '{"type": "denials", "max": 9}'
+    orch_start
+    until_printed asked
+    for _ in $(seq 100); do ! grep -q shadow "$RUNDIR/audit.jsonl" || break; sleep 0.1; done
+    kill -KILL "$pid"
+    wait "$pid" || :
+    audit
+    head=$(sed -n '1s/.*head //p' <<<"$output")
+    verify --head "$head"
+    [ "$status" -eq 0 ]
+    sed -i '$d' "$RUNDIR/audit.jsonl"
+    verify
+    [ "$status" -eq 0 ]
+    verify --head "$head"
+    [ "$status" -eq 7 ]
+}
+
+@test "a_paused_run_prints_its_head_too" {
+    agent maker <<<'echo 1 >"$ORCH_WORKSPACE/made"'
+    one_phase maker plan '{"type": "approval", "name": "ask", "prompt": "Well?"}'
+    orch_run
+    [ "$status" -eq 5 ]
+    verify --head "$(head_of journal)"
+    [ "$status" -eq 0 ]
+}

@@ -1,5 +1,5 @@
-/* The report over an audit log: grouped, printable, without a guess at what would allow a denial; nothing from a changed
- * log. */
+/* The report over an audit log: grouped, printable, without a guess at what would allow a denial; nothing
+ * from a changed log. */
 #include "tests/unit/supervisor/audit_check.h"
 
 #include <sys/mman.h>
