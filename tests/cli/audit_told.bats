@@ -276,3 +276,80 @@ END
     verify --head "$(head_of journal)"
     [ "$status" -eq 0 ]
 }
+
+# printable NAME FILE: nothing in it that a terminal, a spreadsheet or a reader of logs would obey
+printable() {
+    [ -s "$2" ] || { echo "$1 printed nothing"; return 1; }
+    [ -z "$(LC_ALL=C tr -d '\n -~' <"$2" | head -c 1)" ] || { echo "$1: $(LC_ALL=C grep -a -n '[^ -~]' "$2" | head -3 | cat -v)"; return 1; }
+}
+
+@test "t_tty_05_hostile_names_reach_no_output_unescaped_and_stay_exact" {
+    mkdir "$OUTSIDE/shown"
+    echo x >"$WS/here"
+    { echo '#!/usr/bin/python3'; cat "$ORCH_ROOT/tests/lib/hostile_names.py"; } >"$W/names"
+    chmod 0755 "$W/names"
+    profile p '{"schema": 1, "name": "p", "extends": "implement", "widen": "test",
+ "filesystem": [{"path": "'"$OUTSIDE"'/shown", "access": "ro"}, {"path": "${workspace}/here", "access": "ro"}]}'
+    cat >"$W/workflow.json" <<END
+{"schema": 1, "name": "hostile", "max_denials": 100000, "phases": [{"name": "work", "profile": "./p.json", "attempts": 2, "prompt": "x",
+ "agent": {"command": ["./names", "make", "$OUTSIDE/shown", "$WS"]},
+ "gates": [{"type": "changes", "allow": ["none"]}, {"type": "denials", "max": 0}]}]}
+END
+    "$ORCH" run --workspace "$WS" --state "$STATE" --run-id hostile "$W/workflow.json" >"$T/run.out" 2>"$T/run.err" 3>&- </dev/null || :
+    RUN=hostile RUNDIR=$STATE/runs/hostile
+    cat "$T/run.err" | tail -n 5 | cut -c1-300 | cat -v
+    python3 "$ORCH_ROOT/tests/lib/hostile_names.py" check "$OUTSIDE/shown" "$RUNDIR/audit.jsonl"
+    printable run "$T/run.err"
+    # table of what speaks of a run: name, arguments
+    while read -r name arguments; do
+        # shellcheck disable=SC2086 # words
+        timeout 120 "$ORCH" $arguments >"$T/$name" 2>&1 3>&- </dev/null || :
+        printable "$name" "$T/$name"
+    done <<END
+audit audit --state $STATE hostile
+audit_json audit --state $STATE --json hostile
+audit_sarif audit --state $STATE --format sarif hostile
+follow audit --state $STATE --follow hostile
+follow_json audit --state $STATE --follow --json hostile
+status status --state $STATE hostile
+status_json status --state $STATE --json hostile
+list list --state $STATE
+verify verify --state $STATE hostile
+diff diff --state $STATE hostile work
+END
+    grep -q 'to allow' "$T/audit"
+    # CSV: lines end as its standard has it, and no cell is a formula.
+    "$ORCH" audit --state "$STATE" --format csv hostile | tr -d '\r' >"$T/csv"
+    printable csv "$T/csv"
+    python3 - "$T/csv" <<'PY'
+import csv, sys
+for row in csv.DictReader(open(sys.argv[1], newline="")):
+    assert None not in row and not any(v[:1] in "=+-@\t\r" and v for v in row.values()), row
+PY
+    python3 -c 'import json,sys; json.load(open(sys.argv[1]))' "$T/audit_sarif"
+    # One denial of each kind is replayed.
+    for seq in $(jq -r 'select(.event == "denial" and .syscall) | .seq' "$RUNDIR/audit.jsonl" | awk 'NR % 7 == 1'); do
+        "$ORCH" explain --state "$STATE" hostile "$seq"
+    done >"$T/explain" 2>&1
+    printable explain "$T/explain"
+}
+
+@test "t_tty_05_the_closing_line_of_exec_groups_denials_and_escapes_names" {
+    mkdir "$OUTSIDE/shown"
+    echo x >"$WS/here"
+    { echo '#!/usr/bin/python3'; cat "$ORCH_ROOT/tests/lib/hostile_names.py"; } >"$WS/names"
+    chmod 0755 "$WS/names"
+    profile p '{"schema": 1, "name": "p", "extends": "implement", "widen": "test",
+ "filesystem": [{"path": "'"$OUTSIDE"'/shown", "access": "ro"}, {"path": "'"$WS"'/names", "access": "rx"}]}'
+    run -0 "$ORCH" exec --profile "$W/p.json" --workspace "$WS" --state "$STATE" --audit "$T/audit.jsonl" -- \
+        /usr/bin/python3 "$WS/names" make "$OUTSIDE/shown" "$WS" 3>&- </dev/null
+    echo "$output" >"$T/exec"
+    printable exec "$T/exec"
+    line=$(grep 'denials:' "$T/exec")
+    [[ "$line" =~ ^orch-sandbox:\ ([0-9]+)\ denials:.*,\ and\ ([0-9]+)\ of\ [0-9]+\ further\ kinds$ ]]
+    all=$(jq -s '[.[] | select(.event == "denial" and (.quiet | not)) | .count] | add' "$T/audit.jsonl")
+    [ "${BASH_REMATCH[1]}" -eq "$all" ]
+    shown=$(grep -o '[0-9]*x ' <<<"${line%, and *}" | awk '{ n += $1 } END { print n }')
+    [ "$((shown + BASH_REMATCH[2]))" -eq "$all" ]
+    printable audit "$T/audit.jsonl"
+}
