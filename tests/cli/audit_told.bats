@@ -353,3 +353,131 @@ PY
     [ "$((shown + BASH_REMATCH[2]))" -eq "$all" ]
     printable audit "$T/audit.jsonl"
 }
+
+until_in() { # TEXT FILE
+    for _ in $(seq 300); do ! grep -qs -- "$1" "$2" || return 0; sleep 0.1; done
+    echo "no '$1' in $2: $(cat "$2")"
+    return 1
+}
+
+# ended PID: its exit status; fails if it does not end
+ended() {
+    for _ in $(seq 200); do kill -0 "$1" 2>/dev/null || break; sleep 0.1; done
+    if kill -0 "$1" 2>/dev/null; then kill -KILL "$1"; echo "it goes on"; return 1; fi
+    code=0
+    wait "$1" || code=$?
+}
+
+# follow NAME [OPTION...]: follows $RUN into $T/NAME, as $follower
+follow() {
+    local name=$1
+    shift
+    env --default-signal=INT --default-signal=TERM "$ORCH" audit --state "$STATE" --follow "$@" "$RUN" \
+        >"$T/$name" 2>"$T/$name.err" 3>&- </dev/null &
+    follower=$!
+}
+
+# waiting_agent: is denied a path, then waits for $WS/go, then is denied another
+waiting_agent() {
+    agent slow <<'END'
+cat /etc/shadow
+i=0
+while [ ! -e "$ORCH_WORKSPACE/go" ] && [ $i -lt 600 ]; do sleep 0.1; i=$((i + 1)); done
+cat /etc/gshadow
+echo 1 >"$ORCH_WORKSPACE/made"
+END
+    one_phase slow plan '{"type": "file", "path": "made"}'
+}
+
+@test "follow_ends_at_a_signal_at_a_reader_that_goes_away_and_with_the_run" {
+    waiting_agent
+    orch_start --no-apply
+    until_in '"event":"denial"' "$RUNDIR/audit.jsonl"
+    follow all
+    until_in /etc/shadow "$T/all"
+    for signal in INT TERM; do
+        follow signalled
+        until_in /etc/shadow "$T/signalled"
+        kill -s "$signal" "$follower"
+        ended "$follower"
+        [ "$code" -eq "$([ $signal = INT ] && echo 130 || echo 143)" ]
+        [ ! -s "$T/signalled.err" ]
+    done
+    # A reader that has had enough: also while nothing more comes.
+    mkfifo "$T/pipe"
+    "$ORCH" audit --state "$STATE" --follow "$RUN" >"$T/pipe" 2>"$T/pipe.err" 3>&- </dev/null &
+    follower=$!
+    head -n 1 "$T/pipe" >"$T/first"
+    [ -s "$T/first" ]
+    ended "$follower"
+    [ "$code" -eq 0 ]
+    [ ! -s "$T/pipe.err" ]
+    # What was before is left out, what comes is shown.
+    sleep 1
+    follow since --since 0s --event denial
+    since=$follower
+    follow all2
+    until_in /etc/shadow "$T/all2"
+    [ ! -s "$T/since" ]
+    all2=$follower
+    "$ORCH" cancel --state "$STATE" "$RUN"
+    ended "$since"
+    [ "$code" -eq 0 ]
+    ended "$all2"
+    [ "$code" -eq 0 ]
+    orch_wait
+    [ "$(wc -l <"$T/all2")" -eq "$(wc -l <"$RUNDIR/audit.jsonl")" ]
+    cmp "$T/all" "$T/all2" || { sleep 1; cmp "$T/all" "$T/all2"; }
+}
+
+# A supervisor of ours, $pid, that holds the lock until it is killed; the test writes what it would.
+holder() {
+    rm -f "$T/held"
+    python3 -c 'import fcntl, sys, time
+lock = open(sys.argv[1] + "/lock", "a")
+fcntl.flock(lock, fcntl.LOCK_EX)
+print("held", flush=True)
+time.sleep(300)
+' "$RUNDIR" >"$T/held" 3>&- </dev/null &
+    pid=$!
+    until_in held "$T/held"
+}
+
+@test "follow_waits_for_the_rest_of_a_record_and_forgets_one_that_was_cut_off" {
+    agent asks <<<'cat /etc/shadow; cat /etc/gshadow; echo 1 >"$ORCH_WORKSPACE/made"'
+    one_phase asks plan '{"type": "file", "path": "made"}'
+    orch_run --no-apply
+    cp "$RUNDIR/audit.jsonl" "$T/whole"
+    rm "$RUNDIR/audit.jsonl"
+    holder
+    # The log of a run that has only just begun is not there yet.
+    follow json --json
+    head -n 5 "$T/whole" >"$RUNDIR/audit.jsonl"
+    until_in '"seq":5' "$T/json"
+    # Half a record is none; and it may be cut off and begun anew.
+    line=$(sed -n 6p "$T/whole")
+    printf '%s' "${line:0:60}" >>"$RUNDIR/audit.jsonl"
+    sleep 0.6
+    [ "$(wc -l <"$T/json")" -eq 5 ]
+    truncate -s "$(head -n 5 "$T/whole" | wc -c)" "$RUNDIR/audit.jsonl"
+    sleep 0.6
+    printf '%s' "${line:0:100}" >>"$RUNDIR/audit.jsonl"
+    sleep 0.6
+    [ "$(wc -l <"$T/json")" -eq 5 ]
+    printf '%s\n' "${line:100}" >>"$RUNDIR/audit.jsonl"
+    until_in '"seq":6' "$T/json"
+    tail -n +7 "$T/whole" >>"$RUNDIR/audit.jsonl"
+    printf '{"v":1,"seq"' >>"$RUNDIR/audit.jsonl"   # the writer dies here
+    kill -KILL "$pid"
+    ended "$follower"
+    [ "$code" -eq 0 ]
+    cmp "$T/json" "$T/whole"
+    # What is no record of ours is not shown.
+    holder
+    cp "$T/whole" "$RUNDIR/audit.jsonl"
+    printf '{"x":"\033[31m"}\n' >>"$RUNDIR/audit.jsonl"
+    follow bad
+    ended "$follower"
+    [ "$code" -eq 7 ]
+    printable bad "$T/bad"
+}
