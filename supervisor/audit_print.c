@@ -13,21 +13,31 @@
 #include "common/io.h"
 #include "supervisor/suggest.h"
 
-/* What a level watches and what it cannot see (design 7): said with every report, so that silence is not
- * taken for proof. */
+/*
+ * What a level watches and what it cannot see (design 7): said with every report, so that silence is not
+ * taken for proof. tests/lib/unseen.py tries each of it in a sandbox, and finds each in docs/threat-model.md.
+ */
 static const struct completeness {
-    const char *level, *watched, *unseen;
+    const char *level, *watched;
+    const char *unseen; /* beside what no level sees */
 } completeness[] = {
-    {"writes", "every call that changes the tree, every refused program and system call",
-     "reads of hidden names (open, stat, access, readlink), calls on descriptors already open, EXDEV given "
-     "by the "
-     "kernel, sendmsg with an address"},
-    {"opens", "every open, every call that changes the tree, every refused program and system call",
-     "stat, access and readlink of hidden names, calls on descriptors already open, EXDEV given by the "
-     "kernel, "
-     "sendmsg with an address"},
-    {"paths", "every call that names a path, every refused program and system call",
-     "calls on descriptors already open, EXDEV given by the kernel, sendmsg with an address"},
+    {"writes", "every call that changes the tree, every refused program, address and system call",
+     "opening only to read, and looking without opening (stat, access, readlink, chdir, xattrs, statfs, "
+     "inotify)"},
+    {"opens", "every open, every call that changes the tree, every refused program, address and system call",
+     "looking without opening (stat, access, readlink, chdir, xattrs, statfs, inotify)"},
+    {"paths", "every call that names a path, every refused program, address and system call", NULL},
+};
+
+static const char *const never_seen[] = {
+    "calls on descriptors that are open already (fchmod, ftruncate, fsetxattr)",
+    "sendmsg and sendmmsg with an address",
+    "what the kernel opens by itself to start a program (the interpreter of a script)",
+    "mapping as code what may not run (mmap, mprotect)",
+    "what the kernel refuses by rules of its own: modes and owners of files, privileges, EXDEV, limits of "
+    "resources, /proc",
+    "calls that a rule of the profile lets through and no group has (mount, chroot, name_to_handle_at)",
+    "which calls were answered ENOSYS (they are counted)",
 };
 
 /* A path; the exact bytes too where they are not UTF-8. */
@@ -74,14 +84,26 @@ static void print_row(struct orch_buf *out, const struct row *r, const struct se
 
 static void print_completeness(struct orch_buf *out, const struct section *c)
 {
-    for (size_t i = 0; i < ORCH_NELEM(completeness); i++) {
-        if (orch_same(c->level, completeness[i].level)) {
-            orch_buf_printf(out, "  watched: %s\n  not seen: %s\n", completeness[i].watched,
-                            completeness[i].unseen);
-            return;
-        }
+    const struct completeness *level = NULL;
+
+    for (size_t i = 0; i < ORCH_NELEM(completeness); i++)
+        if (orch_same(c->level, completeness[i].level))
+            level = &completeness[i];
+    if (!level) {
+        orch_buf_str(out, "  watched: not on record for this section\n");
+        return;
     }
-    orch_buf_str(out, "  watched: not on record for this section\n");
+    orch_buf_printf(out, "  watched: %s\n", level->watched);
+    if (level->unseen)
+        orch_buf_printf(out, "  not seen: %s\n", level->unseen);
+}
+
+/* Once, at the end of a report. */
+static void print_never_seen(struct orch_buf *out)
+{
+    orch_buf_str(out, "\nno level sees:\n");
+    for (size_t i = 0; i < ORCH_NELEM(never_seen); i++)
+        orch_buf_printf(out, "  %s\n", never_seen[i]);
 }
 
 static void print_section(struct orch_buf *out, const struct section *c, struct orch_suggester *s)
@@ -169,6 +191,8 @@ static int print_summary(const struct summary *s, const char *head, bool torn, i
         print_section(&out, &s->sections[i], suggester);
         rc = print_rows(s, i, &at, suggester, &out, fd, err);
     }
+    if (s->n_sections > 0)
+        print_never_seen(&out);
     return rc < 0 ? rc : orch_flush_out(&out, fd, 0, err);
 }
 

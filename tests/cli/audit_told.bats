@@ -481,3 +481,49 @@ time.sleep(300)
     [ "$code" -eq 7 ]
     printable bad "$T/bad"
 }
+
+# unseen_at LEVEL: every call of tests/lib/unseen.py, inside at that level and outside
+unseen_at() {
+    local o=$OUTSIDE/$1
+    mkdir -p "$o"/{shown,hidden}/dir
+    chmod 0777 "$o"/{shown,hidden}
+    for dir in shown hidden; do
+        for file in file renamed unlinked private xattr; do echo x >"$o/$dir/$file"; done
+        ln -s file "$o/$dir/link"
+        python3 -c 'import os, sys; os.setxattr(sys.argv[1], "user.x", b"1")' "$o/$dir/xattr"
+        cp /bin/true "$o/$dir/program"
+        chmod 0000 "$o/$dir/private"
+    done
+    chown -R "$(stat -c %u:%g "$WS")" "$o"
+    python3 -c 'import socket, sys, time
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.bind(sys.argv[1])
+time.sleep(300)' "$o/hidden/socket" 3>&- </dev/null &
+    pid=$!
+    for _ in $(seq 100); do [ ! -S "$o/hidden/socket" ] || break; sleep 0.1; done
+    echo x >"$WS/file"
+    { echo '#!/usr/bin/python3'; cat "$ORCH_ROOT/tests/lib/unseen.py"; } >"$W/calls"
+    chmod 0755 "$W/calls"
+    profile p '{"schema": 1, "name": "p", "tools": ["python3"], "audit": {"level": "'"$1"'"},
+ "syscalls": {"rules": [{"syscalls": ["name_to_handle_at"], "action": "allow", "reason": "it names a path"}]}, "filesystem": [
+ {"path": "'"$o"'/shown", "access": "ro"}, {"path": "/usr", "access": "rx"}, {"path": "${tmp}", "access": "rwx"},
+ {"path": "${workspace}", "access": "rw"}]}'
+    cat >"$W/workflow.json" <<END
+{"schema": 1, "name": "unseen", "phases": [{"name": "work", "profile": "./p.json",
+ "agent": {"command": ["./calls", "try", "$o/shown", "$o/hidden", "$WS"]}, "gates": [{"type": "denials", "max": 999}]}]}
+END
+    orch_run --no-apply
+    cp "$RUNDIR/logs/work.1.out" "$T/inside"
+    audit
+    printf '%s\n' "$output" >"$T/report"
+    (umask 0 && python3 "$ORCH_ROOT/tests/lib/unseen.py" try "$o/shown" "$o/hidden" "$WS" >"$T/outside" 3>&- </dev/null)
+    kill "$pid"
+    python3 "$ORCH_ROOT/tests/lib/unseen.py" judge "$1" "$T/inside" "$T/outside" "$RUNDIR/audit.jsonl" "$T/report" \
+        "$ORCH_ROOT/docs/threat-model.md"
+}
+
+@test "level_writes_sees_what_it_says_and_names_what_it_does_not" { unseen_at writes; }
+
+@test "level_opens_sees_what_it_says_and_names_what_it_does_not" { unseen_at opens; }
+
+@test "level_paths_sees_what_it_says_and_names_what_it_does_not" { unseen_at paths; }
