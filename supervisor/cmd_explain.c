@@ -16,7 +16,7 @@
 #include "policy/syscalls.h"
 #include "supervisor/audit_rows.h"
 #include "supervisor/explain.h"
-#include "supervisor/kept.h"
+#include "supervisor/suggest.h"
 
 struct record { /* what a denial says, copied */
     uint64_t want, seen;
@@ -192,11 +192,35 @@ static int put_steps(struct orch_explaining *x, const struct record *r, struct o
     return k;
 }
 
+/* What would allow it, by trial, as in `audit`. */
+static void put_suggested(struct orch_run *run, const struct record *r, struct orch_buf *out)
+{
+    struct orch_suggester *s = orch_suggester_new(run);
+    const struct row row = {.f = {[F_CLASS] = r->class,
+                                  [F_SYSCALL] = r->syscall,
+                                  [F_ACCESS] = r->access,
+                                  [F_PATH] = r->path,
+                                  [F_PATH_B64] = r->inexact ? "" : NULL,
+                                  [F_PATH2] = r->path2,
+                                  [F_ACTION] = r->action,
+                                  [F_RULE] = r->rule,
+                                  [F_DETAIL] = r->detail}};
+    const struct orch_suggested *v = orch_suggest(s, &row, r->phase, r->gate, false);
+
+    if (v->line)
+        orch_buf_printf(out, "to allow, %s\n", v->line);
+    if (v->line && v->bounds)
+        orch_buf_printf(out, "  %s\n", v->bounds);
+    if (v->why)
+        orch_buf_printf(out, "not to be allowed by a line: %s\n", v->why);
+    orch_suggester_free(s);
+}
+
 static int explain(struct orch_run *r, const struct record *rec, struct orch_buf *out, struct orch_err *err)
 {
     const struct orch_profile *profile = NULL;
     struct orch_plan *plan = NULL;
-    struct orch_explaining x = {.workspace = r->workspace};
+    struct orch_explaining x = {.workspace = r->workspace, .proves = true};
     int k = compile(r, rec, &profile, &plan, err);
 
     if (k == 0) {
@@ -207,6 +231,8 @@ static int explain(struct orch_run *r, const struct record *rec, struct orch_buf
     }
     if (k == 0)
         orch_buf_add(out, x.out.data, x.out.len);
+    if (k == 0)
+        put_suggested(r, rec, out);
     orch_buf_fini(&x.out);
     orch_plan_free(plan);
     return k;

@@ -16,7 +16,7 @@
 #include "supervisor/audit_rows.h"
 #include "supervisor/kept.h"
 
-#define ORCH_SUGGEST_MAX 300
+#define ORCH_SUGGEST_MAX 200
 
 struct orch_suggester;
 

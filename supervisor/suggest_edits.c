@@ -9,6 +9,7 @@
 #include "common/io.h"
 #include "policy/helpers.h"
 #include "supervisor/suggest_int.h"
+#include "supervisor/told.h"
 
 static char *quoted(const char *s)
 {
@@ -408,7 +409,7 @@ bool orch_suggest_edits(struct orch_trial *t, const struct row *row)
     case ORCH_WANTS_PATHS:
         break;
     }
-    if (orch_same(row->f[F_RULE], ORCH_RULE_CREATE))
+    if (orch_told_is_create(row->f[F_RULE]))
         return suggest_create(t);
     return t->refused->want[0].what == ORCH_REQ_EXEC ? suggest_exec(t) : suggest_paths(t, row);
 }

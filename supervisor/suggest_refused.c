@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/io.h"
+#include "supervisor/output.h"
 
 #define REPLACEMENT "\357\277\275" /* U+FFFD: stands in a record for a byte that is not UTF-8 */
 
@@ -71,6 +72,10 @@ static bool read_paths(const struct row *row, struct orch_refused *ret, const ch
     }
     if (row->f[F_PATH_B64] && strstr(strrchr(path, '/'), REPLACEMENT) == NULL) {
         *ret_why = "a directory on the way is not UTF-8, and a document is";
+        return false;
+    }
+    if (strstr(path, ORCH_MASK) || (row->f[F_PATH2] && strstr(row->f[F_PATH2], ORCH_MASK))) {
+        *ret_why = "its name holds a value that was masked";
         return false;
     }
     ret->kind = ORCH_WANTS_PATHS;

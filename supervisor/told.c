@@ -17,6 +17,13 @@ bool orch_told_may_record(const struct orch_denied *d)
     return orch_told_may(d->rule) && (strcmp(d->class_name, "others") != 0 || d->groups > 0);
 }
 
+bool orch_told_is_create(const char *rule)
+{
+    const char *pointer = rule ? strrchr(rule, '#') : NULL;
+
+    return pointer && strcmp(pointer, "#/create") == 0;
+}
+
 bool orch_told_writable(const struct orch_place *p)
 {
     return (p->access == ORCH_ACCESS_RW || p->access == ORCH_ACCESS_RWX) && p->kind != ORCH_PLACE_DEV &&
@@ -164,7 +171,7 @@ static void instead_of_path(const struct orch_told *t, const struct orch_plan *p
 {
     struct orch_decision dec = {.verdict = ORCH_DENY};
 
-    if (is(t->rule, ORCH_RULE_CREATE)) {
+    if (orch_told_is_create(t->rule)) {
         instead_of_kind(plan, out);
         return;
     }

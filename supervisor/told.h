@@ -39,6 +39,8 @@ void orch_told_write(struct orch_jw *w, const char *key, const char *more, const
                      size_t n, const struct orch_plan *plan);
 /* One sentence: what an agent has in place of what was refused. */
 void orch_told_instead(const struct orch_told *t, const struct orch_plan *plan, struct orch_buf *out);
+/* Does the rule say which kinds of entries may be made? Whatever document says it. */
+bool orch_told_is_create(const char *rule);
 /* Is this a place that the agent may write to, and would? */
 bool orch_told_writable(const struct orch_place *p);
 

@@ -179,6 +179,8 @@ END
     done
     grep -q '"/usr/\[masked\]"' "$T/status.1"
     [ "$(jq -r '.denied[] | select(.path_b64) | .path_b64' "$T/status.1" | base64 -d)" = "$(printf '/usr/\377\033[31m')" ]
+    audit
+    [[ "$output" == *"/usr/[masked] "*"its name holds a value that was masked"* ]]
     # The next attempt finds those of the last one, and begins with none of its own.
     [ "$(jq -c '[.denials, .denied]' "$T/status.3")" = '[0,[]]' ]
     jq -e '.failed.attempt == 1 and ([.failed.denials[].count] | add) + .failed.denials_more.count == '"$all" "$T/feedback"
