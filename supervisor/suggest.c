@@ -15,6 +15,12 @@ struct orch_suggester {
     struct orch_audit_map known; /* what was asked already */
     struct orch_suggested **answers;
     size_t tried;
+    struct last { /* what was tried last: a flood in one directory asks for one line again and again */
+        const struct orch_base *base;
+        char *doc, *why; /* why: it cannot be compiled */
+        struct orch_profile *edited;
+        struct orch_plan *plan;
+    } last;
 };
 
 struct orch_suggester *orch_suggester_new(struct orch_run *run)
@@ -42,10 +48,20 @@ static void base_free(struct orch_base *b)
     free(b);
 }
 
+static void last_fini(struct last *l)
+{
+    orch_plan_free(l->plan);
+    orch_profile_free(l->edited);
+    free(l->doc);
+    free(l->why);
+    *l = (struct last){0};
+}
+
 void orch_suggester_free(struct orch_suggester *s)
 {
     if (!s)
         return;
+    last_fini(&s->last);
     for (size_t i = 0; i < s->bases_map.n; i++)
         base_free(s->bases[i]);
     for (size_t i = 0; i < s->known.n; i++)
@@ -229,12 +245,9 @@ bool orch_is_own(const struct orch_base *b, const char *rule)
 
 /* A document that says nothing else. Its reason to widen is what keeps the reader from judging it: how it
  * stands to the parent is found apart. */
-static int lay_over(const struct orch_base *b, const struct orch_edit *e, struct orch_profile **ret,
-                    struct orch_diags *d)
+static char *edit_document(const struct orch_edit *e)
 {
     ORCH_AUTO_BUF struct orch_buf doc = {0};
-    struct orch_strv sources = {0};
-    int k;
 
     orch_buf_str(&doc, "./suggested\n{\"schema\": 1, \"name\": \"suggested\", \"extends\": \"./it\", "
                        "\"widen\": \"a trial\", ");
@@ -242,8 +255,17 @@ static int lay_over(const struct orch_base *b, const struct orch_edit *e, struct
     if (e->create)
         orch_buf_printf(&doc, ", \"create\": [\"@parent\", %s]", e->create);
     orch_buf_char(&doc, '}');
+    return orch_buf_take(&doc);
+}
+
+static int lay_over(const struct orch_base *b, const char *doc, struct orch_profile **ret,
+                    struct orch_diags *d)
+{
+    struct orch_strv sources = {0};
+    int k;
+
     orch_strv_copy(&sources, &b->profile->sources);
-    orch_strv_add_take(&sources, orch_buf_take(&doc));
+    orch_strv_add(&sources, doc);
     k = orch_profile_from_sources(&sources, b->profile->name, ret, d);
     orch_strv_fini(&sources);
     return k;
@@ -286,26 +308,36 @@ static bool no(struct orch_trial *t, const struct orch_edit *e, const char *why)
     return false;
 }
 
-static bool no_diags(struct orch_trial *t, const struct orch_edit *e, const struct orch_diags *d)
+/* The edited profile and its plan, or why there is none. */
+static const struct last *compile(struct orch_suggester *s, const struct orch_base *b,
+                                  const struct orch_edit *e)
 {
-    ORCH_AUTO_FREE char *why = orch_escape_str(d->n ? d->v[0].msg : "it cannot be compiled");
+    ORCH_AUTO(orch_diags_fini) struct orch_diags d = {0};
+    ORCH_AUTO_FREE char *doc = edit_document(e);
+    struct last *l = &s->last;
 
-    return no(t, e, why);
+    if (l->base == b && strcmp(l->doc, doc) == 0)
+        return l;
+    last_fini(l);
+    s->tried++;
+    l->base = b;
+    l->doc = ORCH_TAKE_PTR(doc);
+    if (lay_over(b, l->doc, &l->edited, &d) < 0 ||
+        orch_kept_compile(s->run, &b->at, 1, l->edited, &l->plan, &d) < 0)
+        l->why = orch_escape_str(d.n ? d.v[0].msg : "it cannot be compiled");
+    return l;
 }
 
 bool orch_try_edit(struct orch_trial *t, const struct orch_edit *e)
 {
-    ORCH_AUTO(orch_diags_fini) struct orch_diags d = {0};
-    ORCH_AUTO(orch_profile_freep) struct orch_profile *edited = NULL;
-    ORCH_AUTO(orch_plan_freep) struct orch_plan *plan = NULL;
+    const struct last *l = compile(t->s, t->base, e);
 
-    if (lay_over(t->base, e, &edited, &d) < 0 ||
-        orch_kept_compile(t->s->run, &t->base->at, 1, edited, &plan, &d) < 0)
-        return no_diags(t, e, &d);
-    if (!orch_refused_permits(t->refused, plan))
+    if (l->why)
+        return no(t, e, l->why);
+    if (!orch_refused_permits(t->refused, l->plan))
         return no(t, e, "it would be refused all the same");
     t->ret->line = edit_line(t->base, e);
-    t->ret->bounds = bounds_of(t->s, t->base, edited);
+    t->ret->bounds = bounds_of(t->s, t->base, l->edited);
     free(t->ret->why);
     t->ret->why = NULL;
     return true;
@@ -338,7 +370,7 @@ static void answer(struct orch_suggester *s, const struct row *row, const struct
     orch_refused_assume(&refused, orch_refused_rule(b->profile, row->f[F_RULE]));
     if (nested)
         why = "tier nested shows another view, in which lines are not tried";
-    else if (s->tried++ >= ORCH_SUGGEST_MAX)
+    else if (s->tried >= ORCH_SUGGEST_MAX)
         why = "not tried: a report tries so many and no more; ask for less (--phase, --class)";
     else if (orch_refused_permits(&refused, b->plan))
         why = refused.kind == ORCH_WANTS_CALL

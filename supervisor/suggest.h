@@ -7,7 +7,7 @@
  * not told, and the reason is. How the line stands to the parent (`extends`) and to the workflow's ceiling is
  * found by the code that checks both before a run (policy/within.h).
  *
- * The host is looked at as it is now. At most ORCH_SUGGEST_MAX different denials are tried in a report: each
+ * The host is looked at as it is now. A report tries at most ORCH_SUGGEST_MAX different lines, each of which
  * costs a compilation.
  */
 #ifndef ORCH_SUPERVISOR_SUGGEST_H
