@@ -65,6 +65,7 @@ static const struct watched watched_calls[] = {
     PLAIN(removexattrat), PLAIN(connect), PLAIN(bind), READS(stat), READS(lstat), READS(newfstatat),
     READS(statx), READS(access), READS(faccessat), READS(faccessat2), READS(readlink), READS(readlinkat),
     READS(chdir), READS(getxattr), READS(lgetxattr), READS(listxattr), READS(llistxattr), READS(statfs),
+    READS(getxattrat), READS(listxattrat), READS(file_getattr), READS(inotify_add_watch),
 };
 /* clang-format on */
 

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <stddef.h>
+#include <sys/inotify.h>
 #include <sys/syscall.h>
 
 #include "common/util.h"
@@ -14,7 +15,10 @@
 #define SYS_fchmodat2 452
 #endif
 #define NR_SETXATTRAT 463
+#define NR_GETXATTRAT 464
+#define NR_LISTXATTRAT 465
 #define NR_REMOVEXATTRAT 466
+#define NR_FILE_GETATTR 468
 
 static const struct orch_call calls[] = {
     /* number, kind, dirfd, path, flags, dirfd2, path2, nofollow bit, follow bit, never follows, creates */
@@ -66,7 +70,11 @@ static const struct orch_call calls[] = {
     {SYS_lgetxattr, ORCH_CALL_LOOK, NONE, 0, NONE, NONE, NONE, 0, 0, true, 0},
     {SYS_listxattr, ORCH_CALL_LOOK, NONE, 0, NONE, NONE, NONE, 0, 0, false, 0},
     {SYS_llistxattr, ORCH_CALL_LOOK, NONE, 0, NONE, NONE, NONE, 0, 0, true, 0},
+    {NR_GETXATTRAT, ORCH_CALL_LOOK, 0, 1, 2, NONE, NONE, NOFOLLOW, 0, false, 0},
+    {NR_LISTXATTRAT, ORCH_CALL_LOOK, 0, 1, 2, NONE, NONE, NOFOLLOW, 0, false, 0},
+    {NR_FILE_GETATTR, ORCH_CALL_LOOK, 0, 1, 4, NONE, NONE, NOFOLLOW, 0, false, 0},
     {SYS_statfs, ORCH_CALL_LOOK, NONE, 0, NONE, NONE, NONE, 0, 0, false, 0},
+    {SYS_inotify_add_watch, ORCH_CALL_LOOK, NONE, 1, 2, NONE, NONE, IN_DONT_FOLLOW, 0, false, 0},
     {SYS_execve, ORCH_CALL_EXEC, NONE, 0, NONE, NONE, NONE, 0, 0, false, 0},
     {SYS_connect, ORCH_CALL_CONNECT, NONE, 1, NONE, NONE, NONE, 0, 0, false, 0},
     {SYS_bind, ORCH_CALL_BIND, NONE, 1, NONE, NONE, NONE, 0, 0, true, 0},

@@ -234,7 +234,7 @@ static int denial_new(struct orch_audit *a, const struct orch_denial *d, const u
     if (!f)
         (d->quiet ? a->beyond_quiet : a->beyond)[d->class]++;
     if (!d->quiet) {
-        group = f ? orch_groups_find(&a->groups, d) : orch_groups_rest(&a->groups, d->class);
+        group = orch_groups_find(&a->groups, d); /* whether there is a fold depends on all denials */
         a->groups.v[group].count++;
         if (f)
             f->group = group;

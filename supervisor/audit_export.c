@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "common/escape.h"
-#include "supervisor/audit_rows.h"
+#include "supervisor/suggest.h"
 
 #ifndef ORCH_VERSION
 #define ORCH_VERSION "0.1.0"
@@ -19,17 +19,21 @@ struct emit {
     struct orch_buf out;
     int fd;
     const struct orch_audit_filter *filter;
+    struct orch_suggester *suggester;
     struct orch_err *err;
-    void (*put)(struct orch_buf *out, const struct orch_json *doc);
+    void (*put)(struct emit *e, const struct orch_json *doc);
+    bool nested; /* the tier of the last attempt that began */
 };
 
 static int emit_record(void *ctx, const struct orch_json *doc)
 {
     struct emit *e = ctx;
+    const char *tier = orch_member_text(orch_json_root(doc), "tier");
 
+    e->nested = tier ? orch_same(tier, "nested") : e->nested;
     if (!orch_filter_takes(e->filter, orch_json_root(doc)))
         return 0;
-    e->put(&e->out, doc);
+    e->put(e, doc);
     return orch_flush_out(&e->out, e->fd, ORCH_OUT_CHUNK, e->err);
 }
 
@@ -49,19 +53,21 @@ static int emit_all(struct emit *e, int run_dirfd)
 /* ---- JSON lines ---- */
 
 /* The record's own bytes: what the chain proves is what the reader of the JSON can check again. */
-static void put_json(struct orch_buf *out, const struct orch_json *doc)
+static void put_json(struct emit *e, const struct orch_json *doc)
 {
     size_t n;
     const char *text = orch_json_text(doc, &n);
 
-    orch_buf_add(out, text, n);
-    orch_buf_char(out, '\n');
+    orch_buf_add(&e->out, text, n);
+    orch_buf_char(&e->out, '\n');
 }
 
-int orch_export_json(int run_dirfd, int out_fd, const struct orch_audit_filter *filter, struct orch_err *err)
+int orch_export_json(int run_dirfd, int out_fd, const struct orch_audit_filter *filter,
+                     struct orch_suggester *suggester, struct orch_err *err)
 {
     struct emit e = {.fd = out_fd, .filter = filter, .err = err, .put = put_json};
 
+    (void)suggester; /* the records are what they are */
     return emit_all(&e, run_dirfd);
 }
 
@@ -85,6 +91,10 @@ static void put_quoted(struct orch_buf *out, const char *s)
     orch_buf_char(out, '"');
 }
 
+/* Beside what is on record: what would allow it, and how that stands to parent and ceiling or why nothing
+ * would. */
+static const char more_columns[] = ",suggestion,suggestion_note";
+
 /* A leading = + - @ would be a formula to a spreadsheet (CWE-1236): an apostrophe makes it text. */
 static void put_cell(struct orch_buf *out, const char *s)
 {
@@ -106,9 +116,29 @@ static void put_json_cell(struct orch_buf *out, const cJSON *rec, const char *na
     put_quoted(out, text);
 }
 
-static void put_csv(struct orch_buf *out, const struct orch_json *doc)
+static void put_suggestion(struct emit *e, const cJSON *rec)
+{
+    const struct orch_suggested *v;
+    struct row row = {0};
+
+    for (size_t i = 0; i < N_FIELDS; i++)
+        row.f[i] = orch_member_text(rec, orch_field_names[i]);
+    v = orch_same(orch_member_text(rec, "event"), "denial")
+            ? orch_suggest(e->suggester, &row, orch_member_text(rec, "phase"), orch_member_text(rec, "gate"),
+                           e->nested)
+            : NULL;
+    orch_buf_char(&e->out, ',');
+    if (v && v->line)
+        put_cell(&e->out, v->line);
+    orch_buf_char(&e->out, ',');
+    if (v && (v->bounds || v->why))
+        put_cell(&e->out, v->bounds ? v->bounds : v->why);
+}
+
+static void put_csv(struct emit *e, const struct orch_json *doc)
 {
     const cJSON *rec = orch_json_root(doc);
+    struct orch_buf *out = &e->out;
 
     for (size_t i = 0; i < ORCH_NELEM(columns); i++) {
         const cJSON *item = cJSON_GetObjectItemCaseSensitive(rec, columns[i]);
@@ -124,16 +154,18 @@ static void put_csv(struct orch_buf *out, const struct orch_json *doc)
         else if (item)
             put_json_cell(out, rec, columns[i]);
     }
+    put_suggestion(e, rec);
     orch_buf_str(out, "\r\n");
 }
 
-int orch_export_csv(int run_dirfd, int out_fd, const struct orch_audit_filter *filter, struct orch_err *err)
+int orch_export_csv(int run_dirfd, int out_fd, const struct orch_audit_filter *filter,
+                    struct orch_suggester *suggester, struct orch_err *err)
 {
-    struct emit e = {.fd = out_fd, .filter = filter, .err = err, .put = put_csv};
+    struct emit e = {.fd = out_fd, .filter = filter, .suggester = suggester, .err = err, .put = put_csv};
 
     for (size_t i = 0; i < ORCH_NELEM(columns); i++)
         orch_buf_printf(&e.out, "%s%s", i ? "," : "", columns[i]);
-    orch_buf_str(&e.out, "\r\n");
+    orch_buf_printf(&e.out, "%s\r\n", more_columns);
     return emit_all(&e, run_dirfd);
 }
 
@@ -190,7 +222,7 @@ static void put_driver(struct orch_jw *w)
     orch_jw_end(w, '}');
 }
 
-static char *result_text(const struct row *r, const struct section *c)
+static char *result_text(const struct row *r, const struct section *c, const struct orch_suggested *v)
 {
     ORCH_AUTO_BUF struct orch_buf b = {0};
 
@@ -205,6 +237,9 @@ static char *result_text(const struct row *r, const struct section *c)
     orch_buf_printf(&b, ", %" PRIu64 " time%s", r->count, r->count == 1 ? "" : "s");
     orch_put(&b, ", in phase ", c->phase);
     orch_put(&b, ", gate ", c->gate);
+    if (v && v->line)
+        orch_buf_printf(&b, "; to allow, %s%s%s%s", v->line, v->bounds ? " (" : "",
+                        v->bounds ? v->bounds : "", v->bounds ? ")" : "");
     return orch_xstrdup(b.data ? b.data : "");
 }
 
@@ -267,9 +302,10 @@ static void put_fingerprint(struct orch_jw *w, const struct row *r, const struct
     orch_jw_end(w, '}');
 }
 
-static void put_result(struct orch_jw *w, const struct row *r, const struct section *c)
+static void put_result(struct orch_jw *w, const struct row *r, const struct section *c,
+                       const struct orch_suggested *v)
 {
-    ORCH_AUTO_FREE char *text = result_text(r, c);
+    ORCH_AUTO_FREE char *text = result_text(r, c, v);
     size_t rule = rule_index(r->f[F_CLASS]);
 
     orch_jw_obj(w, NULL);
@@ -284,11 +320,16 @@ static void put_result(struct orch_jw *w, const struct row *r, const struct sect
     for (size_t i = 0; i < N_FIELDS; i++)
         if (r->f[i])
             orch_jw_str(w, orch_field_names[i], r->f[i]);
+    if (v && v->line)
+        orch_jw_str(w, "suggestion", v->line);
+    if (v && (v->bounds || v->why))
+        orch_jw_str(w, "suggestionNote", v->bounds ? v->bounds : v->why);
     orch_jw_end(w, '}');
     orch_jw_end(w, '}');
 }
 
-int orch_export_sarif(int run_dirfd, int out_fd, const struct orch_audit_filter *filter, struct orch_err *err)
+int orch_export_sarif(int run_dirfd, int out_fd, const struct orch_audit_filter *filter,
+                      struct orch_suggester *suggester, struct orch_err *err)
 {
     ORCH_AUTO(orch_summary_fini) struct summary s = {0};
     ORCH_AUTO_BUF struct orch_buf out = {0};
@@ -308,7 +349,10 @@ int orch_export_sarif(int run_dirfd, int out_fd, const struct orch_audit_filter 
     put_driver(&w);
     orch_jw_arr(&w, "results");
     for (size_t i = 0; rc == 0 && i < s.map.n; i++) {
-        put_result(&w, &s.rows[i], &s.sections[s.rows[i].section]);
+        const struct section *c = &s.sections[s.rows[i].section];
+
+        put_result(&w, &s.rows[i], c,
+                   orch_suggest(suggester, &s.rows[i], c->phase, c->gate, orch_section_nested(c)));
         rc = orch_flush_out(&out, out_fd, ORCH_OUT_CHUNK, err);
     }
     orch_jw_end(&w, ']');

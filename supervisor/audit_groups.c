@@ -6,6 +6,7 @@
 #include "supervisor/audit_int.h"
 
 #define MAP_MIN_SLOTS 64
+#define MAX_GROUP_BYTES (8u << 20) /* of what tells groups of a run apart, twice */
 
 /* Both halves of a 64x64 product: every input bit reaches every output bit. */
 static uint64_t mix(uint64_t a, uint64_t b)
@@ -172,13 +173,22 @@ void orch_groups_scope(struct orch_groups *g, const char *phase, unsigned attemp
     g->attempt = attempt;
 }
 
-size_t orch_groups_rest(struct orch_groups *g, enum orch_denial_class class)
+static bool is_absent(const struct orch_denial *d)
 {
-    if (g->rest[class] == 0) {
-        (void)group_new(g, class);
-        g->rest[class] = g->n;
+    return d->rule && strcmp(d->rule, ORCH_RULE_ABSENT) == 0;
+}
+
+size_t orch_groups_rest(struct orch_groups *g, const struct orch_denial *d)
+{
+    size_t *rest = &g->rest[is_absent(d)][d->class];
+
+    if (*rest == 0) {
+        struct orch_denial_group *v = group_new(g, d->class);
+
+        v->rule = is_absent(d) ? orch_xstrdup(ORCH_RULE_ABSENT) : NULL;
+        *rest = g->n;
     }
-    return g->rest[class] - 1;
+    return *rest - 1;
 }
 
 static void group_key(struct orch_buf *key, const struct orch_denial *d)
@@ -205,6 +215,16 @@ static void index_add(struct orch_groups *g, const struct orch_buf *key, uint64_
     g->index[at] = group;
 }
 
+/* Takes it. */
+static bool has_room(struct orch_groups *g, bool absent, size_t len)
+{
+    if (g->n_apart[absent] >= ORCH_AUDIT_MAX_GROUPS || g->bytes_apart[absent] + len > MAX_GROUP_BYTES)
+        return false;
+    g->n_apart[absent]++;
+    g->bytes_apart[absent] += len;
+    return true;
+}
+
 size_t orch_groups_find(struct orch_groups *g, const struct orch_denial *d)
 {
     ORCH_AUTO_BUF struct orch_buf key = {0};
@@ -218,8 +238,8 @@ size_t orch_groups_find(struct orch_groups *g, const struct orch_denial *d)
     at = orch_audit_map_find(&g->map, key.data, key.len, hash);
     if (at != ORCH_MAP_NONE)
         return g->index[at];
-    if (g->n >= ORCH_AUDIT_MAX_GROUPS)
-        return orch_groups_rest(g, d->class);
+    if (!has_room(g, is_absent(d), key.len))
+        return orch_groups_rest(g, d);
     v = group_new(g, d->class);
     v->syscall = dup_or_null(d->syscall);
     v->path = dup_or_null(d->path);

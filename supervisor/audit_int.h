@@ -12,7 +12,7 @@
 #include "supervisor/audit.h"
 
 #define ORCH_AUDIT_CLASSES (ORCH_CLASS_CONTROL + 1)
-#define ORCH_AUDIT_MAX_GROUPS 8192 /* of a run; what exceeds them is grouped by class alone */
+#define ORCH_AUDIT_MAX_GROUPS 8192 /* of a run, twice; what exceeds them is grouped by class alone */
 
 struct orch_audit_map_key {
     uint64_t hash;
@@ -71,10 +71,13 @@ void orch_put_list(struct orch_jw *w, const char *key, const char *const *list, 
 struct orch_groups {
     struct orch_denial_group *v;
     size_t n, cap, scope_first;
-    struct orch_audit_map map;       /* of the present scope */
-    size_t *index, index_cap;        /* from its keys to groups */
-    size_t rest[ORCH_AUDIT_CLASSES]; /* index + 1 of the scope's group for what is not told apart, 0 = none
-                                        yet */
+    struct orch_audit_map map; /* of the present scope */
+    size_t *index, index_cap;  /* from its keys to groups */
+    /* [1]: of what the view does not have. An agent must not know of those (told.h), so what it is told of
+     * the others may not depend on how many there are. */
+    size_t n_apart[2], bytes_apart[2];
+    size_t rest[2][ORCH_AUDIT_CLASSES]; /* index + 1 of the scope's group for what is not told apart, 0 = none
+                                           yet */
     char *phase;
     unsigned attempt;
 };
@@ -82,7 +85,7 @@ struct orch_groups {
 void orch_groups_scope(struct orch_groups *g, const char *phase, unsigned attempt);
 /* Index of the group of a denial, made if need be; its count is left to the caller. */
 size_t orch_groups_find(struct orch_groups *g, const struct orch_denial *d);
-size_t orch_groups_rest(struct orch_groups *g, enum orch_denial_class class);
+size_t orch_groups_rest(struct orch_groups *g, const struct orch_denial *d);
 void orch_groups_fini(struct orch_groups *g);
 
 /* The name of an errno, or "errno N" for one that the C library does not know. */

@@ -11,23 +11,33 @@
 
 #include "common/escape.h"
 #include "common/io.h"
-#include "supervisor/audit_rows.h"
+#include "supervisor/suggest.h"
 
-/* What a level watches and what it cannot see (design 7): said with every report, so that silence is not
- * taken for proof. */
+/*
+ * What a level watches and what it cannot see (design 7): said with every report, so that silence is not
+ * taken for proof. tests/lib/unseen.py tries each of it in a sandbox, and finds each in docs/threat-model.md.
+ */
 static const struct completeness {
-    const char *level, *watched, *unseen;
+    const char *level, *watched;
+    const char *unseen; /* beside what no level sees */
 } completeness[] = {
-    {"writes", "every call that changes the tree, every refused program and system call",
-     "reads of hidden names (open, stat, access, readlink), calls on descriptors already open, EXDEV given "
-     "by the "
-     "kernel, sendmsg with an address"},
-    {"opens", "every open, every call that changes the tree, every refused program and system call",
-     "stat, access and readlink of hidden names, calls on descriptors already open, EXDEV given by the "
-     "kernel, "
-     "sendmsg with an address"},
-    {"paths", "every call that names a path, every refused program and system call",
-     "calls on descriptors already open, EXDEV given by the kernel, sendmsg with an address"},
+    {"writes", "every call that changes the tree, every refused program, address and system call",
+     "opening only to read, and looking without opening (stat, access, readlink, chdir, xattrs, statfs, "
+     "inotify)"},
+    {"opens", "every open, every call that changes the tree, every refused program, address and system call",
+     "looking without opening (stat, access, readlink, chdir, xattrs, statfs, inotify)"},
+    {"paths", "every call that names a path, every refused program, address and system call", NULL},
+};
+
+static const char *const never_seen[] = {
+    "calls on descriptors that are open already (fchmod, ftruncate, fsetxattr)",
+    "sendmsg and sendmmsg with an address",
+    "what the kernel opens by itself to start a program (the interpreter of a script)",
+    "mapping as code what may not run (mmap, mprotect)",
+    "what the kernel refuses by rules of its own: modes and owners of files, privileges, EXDEV, limits of "
+    "resources, /proc",
+    "calls that a rule of the profile lets through and no group has (mount, chroot, name_to_handle_at)",
+    "which calls were answered ENOSYS (they are counted)",
 };
 
 /* A path; the exact bytes too where they are not UTF-8. */
@@ -39,80 +49,21 @@ static void put_path(struct orch_buf *out, const char *before, const char *path,
         orch_buf_char(out, ')');
 }
 
-static void put_quoted(struct orch_buf *out, const char *s)
+/* Beside a group: what would allow it, as far as that is proved (suggest.h). */
+static void print_suggested(struct orch_buf *out, const char *indent, const struct orch_suggested *v)
 {
-    orch_buf_char(out, '"');
-    (void)orch_escape_json(out, s, strlen(s));
-    orch_buf_char(out, '"');
-}
-
-static const char *base_name(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-
-    return slash ? slash + 1 : path;
-}
-
-static void suggest_tool(struct orch_buf *out, const struct row *r)
-{
-    orch_buf_str(out, "           to allow, in \"tools\": {\"name\": ");
-    put_quoted(out, base_name(r->f[F_PATH]));
-    orch_buf_str(out, ", \"path\": ");
-    put_quoted(out, r->f[F_PATH]);
-    orch_buf_str(out, "}\n");
-}
-
-static void suggest_path(struct orch_buf *out, const struct row *r)
-{
-    bool reads = !r->f[F_ACCESS] || orch_same(r->f[F_ACCESS], "read") || orch_same(r->f[F_ACCESS], "look");
-
-    orch_buf_str(out, "           to allow, in \"filesystem\": {\"path\": ");
-    put_quoted(out, r->f[F_PATH]);
-    orch_buf_str(out, reads ? ", \"access\": \"ro\"}\n" : ", \"access\": \"rw\"}\n");
-}
-
-static void suggest_syscall(struct orch_buf *out, const struct row *r)
-{
-    orch_buf_str(out, "           to allow, in \"syscalls\", \"allow\": ");
-    put_quoted(out, r->f[F_SYSCALL]);
-    orch_buf_char(out, '\n');
-}
-
-/* What the sandbox itself puts there (/orch, /proc, its files of /etc) no profile can open; "not in the view"
- * one can. */
-static bool is_own_place(const char *rule)
-{
-    return rule && strncmp(rule, "sandbox#/", 9) == 0 && strcmp(rule, "sandbox#/view") != 0 &&
-           !orch_rule_points_to(rule, ORCH_POINTER_CREATE) &&
-           !orch_rule_points_to(rule, ORCH_POINTER_SYSCALLS) && strcmp(rule, ORCH_RULE_ABSENT) != 0;
-}
-
-/*
- * The line of a profile that would allow it. None for what no profile can say: a path that is not UTF-8 or
- * not absolute, a call from a foreign ABI, a number without a name, networks and control requests.
- */
-static void suggest(struct orch_buf *out, const struct row *r)
-{
-    const char *class = r->f[F_CLASS], *path = r->f[F_PATH];
-    bool nameable = path && path[0] == '/' && !r->f[F_PATH_B64];
-
-    if (orch_same(r->f[F_ACTION], "kill") || is_own_place(r->f[F_RULE]))
+    if (!v)
         return;
-    if (orch_rule_points_to(r->f[F_RULE], ORCH_POINTER_CREATE))
-        orch_buf_str(out, "           to allow, add its kind (file, directory, symlink) to \"create\"\n");
-    else if (orch_same(class, "exec") ||
-             (orch_same(class, "filesystem") && orch_same(r->f[F_ACCESS], "exec"))) {
-        if (nameable)
-            suggest_tool(out, r);
-    } else if (orch_same(class, "filesystem")) {
-        if (nameable)
-            suggest_path(out, r);
-    } else if (orch_same(class, "syscall") && r->f[F_SYSCALL] && r->f[F_SYSCALL][0] != '#') {
-        suggest_syscall(out, r);
-    }
+    if (v->line)
+        orch_buf_printf(out, "%sto allow, %s\n", indent, v->line);
+    if (v->line && v->bounds)
+        orch_buf_printf(out, "%s  %s\n", indent, v->bounds);
+    if (v->why)
+        orch_buf_printf(out, "%snot to be allowed by a line: %s\n", indent, v->why);
 }
 
-static void print_row(struct orch_buf *out, const struct row *r)
+static void print_row(struct orch_buf *out, const struct row *r, const struct section *c,
+                      struct orch_suggester *s)
 {
     orch_buf_printf(out, "  %7" PRIu64 "x", r->count);
     orch_put(out, " ", r->f[F_SYSCALL]);
@@ -129,23 +80,37 @@ static void print_row(struct orch_buf *out, const struct row *r)
     put_path(out, ", by ", r->f[F_EXE] ? r->f[F_EXE] : r->f[F_COMM], r->f[F_EXE_B64]);
     orch_put(out, ", rule ", r->f[F_RULE]);
     orch_buf_char(out, '\n');
-    suggest(out, r);
+    print_suggested(out, "           ", orch_suggest(s, r, c->phase, c->gate, orch_section_nested(c)));
 }
 
 static void print_completeness(struct orch_buf *out, const struct section *c)
 {
-    for (size_t i = 0; i < ORCH_NELEM(completeness); i++) {
-        if (orch_same(c->level, completeness[i].level)) {
-            orch_buf_printf(out, "  watched: %s\n  not seen: %s\n", completeness[i].watched,
-                            completeness[i].unseen);
-            return;
-        }
+    const struct completeness *level = NULL;
+
+    for (size_t i = 0; i < ORCH_NELEM(completeness); i++)
+        if (orch_same(c->level, completeness[i].level))
+            level = &completeness[i];
+    if (!level) {
+        orch_buf_str(out, "  watched: not on record for this section\n");
+        return;
     }
-    orch_buf_str(out, "  watched: not on record for this section\n");
+    orch_buf_printf(out, "  watched: %s\n", level->watched);
+    if (level->unseen)
+        orch_buf_printf(out, "  not seen: %s\n", level->unseen);
 }
 
-static void print_section(struct orch_buf *out, const struct section *c)
+/* Once, at the end of a report. */
+static void print_never_seen(struct orch_buf *out)
 {
+    orch_buf_str(out, "\nno level sees:\n");
+    for (size_t i = 0; i < ORCH_NELEM(never_seen); i++)
+        orch_buf_printf(out, "  %s\n", never_seen[i]);
+}
+
+static void print_section(struct orch_buf *out, const struct section *c, struct orch_suggester *s)
+{
+    const char *builtin;
+
     orch_put(out, "\nphase ", c->phase ? c->phase : "(none)");
     if (c->phase)
         orch_buf_printf(out, ", attempt %u", c->attempt);
@@ -164,10 +129,19 @@ static void print_section(struct orch_buf *out, const struct section *c)
                         " calls answered ENOSYS to make programs fall back, %" PRIu64
                         " answered without effect\n",
                         c->fallbacks, c->fakes);
+    if (c->limit) {
+        orch_put(out, "  ended by its limit '", c->limit);
+        orch_buf_str(out, "'\n");
+        print_suggested(out, "    ", orch_suggest_limit(s, c->limit, c->phase, c->gate));
+    }
+    builtin = c->denials || c->limit ? orch_suggest_builtin(s, c->phase, c->gate) : NULL;
+    if (builtin)
+        orch_buf_printf(out, "  its profile '%s' is built in: lines go into a profile that extends it\n",
+                        builtin);
 }
 
-static int print_rows(const struct summary *s, size_t section, size_t *at, struct orch_buf *out, int fd,
-                      struct orch_err *err)
+static int print_rows(const struct summary *s, size_t section, size_t *at, struct orch_suggester *suggester,
+                      struct orch_buf *out, int fd, struct orch_err *err)
 {
     const char *class = NULL;
     int rc = 0;
@@ -180,7 +154,7 @@ static int print_rows(const struct summary *s, size_t section, size_t *at, struc
             orch_buf_char(out, '\n');
         }
         class = r->f[F_CLASS];
-        print_row(out, r);
+        print_row(out, r, &s->sections[section], suggester);
         rc = orch_flush_out(out, fd, ORCH_OUT_CHUNK, err);
     }
     return rc;
@@ -201,7 +175,8 @@ static void print_filter(struct orch_buf *out, const struct orch_audit_filter *f
     orch_buf_char(out, '\n');
 }
 
-static int print_summary(const struct summary *s, const char *head, bool torn, int fd, struct orch_err *err)
+static int print_summary(const struct summary *s, const char *head, bool torn, int fd,
+                         struct orch_suggester *suggester, struct orch_err *err)
 {
     ORCH_AUTO_BUF struct orch_buf out = {0};
     size_t at = 0;
@@ -214,32 +189,37 @@ static int print_summary(const struct summary *s, const char *head, bool torn, i
     print_filter(&out, s->filter);
     orch_buf_add(&out, s->decisions.data ? s->decisions.data : "", s->decisions.len);
     for (size_t i = 0; rc == 0 && i < s->n_sections; i++) {
-        print_section(&out, &s->sections[i]);
-        rc = print_rows(s, i, &at, &out, fd, err);
+        print_section(&out, &s->sections[i], suggester);
+        rc = print_rows(s, i, &at, suggester, &out, fd, err);
     }
+    if (s->n_sections > 0)
+        print_never_seen(&out);
     return rc < 0 ? rc : orch_flush_out(&out, fd, 0, err);
 }
 
-static int print_text(int run_dirfd, int out_fd, const struct orch_audit_filter *filter, struct orch_err *err)
+static int print_text(int run_dirfd, int out_fd, const struct orch_audit_filter *filter,
+                      struct orch_suggester *suggester, struct orch_err *err)
 {
     ORCH_AUTO(orch_summary_fini) struct summary s = {0};
     char head[ORCH_HEX_SIZE];
     bool torn;
     int rc = orch_summary_read(run_dirfd, filter, &s, &torn, head, err);
 
-    return rc < 0 ? rc : print_summary(&s, head, torn, out_fd, err);
+    return rc < 0 ? rc : print_summary(&s, head, torn, out_fd, suggester, err);
 }
 
 int orch_audit_print(int run_dirfd, int out_fd, enum orch_audit_format format,
-                     const struct orch_audit_filter *filter, struct orch_err *err)
+                     const struct orch_audit_filter *filter, struct orch_suggester *suggester,
+                     struct orch_err *err)
 {
     static const struct orch_audit_filter all;
-    static int (*const formats[])(int, int, const struct orch_audit_filter *, struct orch_err *) = {
+    static int (*const formats[])(int, int, const struct orch_audit_filter *, struct orch_suggester *,
+                                  struct orch_err *) = {
         [ORCH_AUDIT_TEXT] = print_text,
         [ORCH_AUDIT_JSON] = orch_export_json,
         [ORCH_AUDIT_CSV] = orch_export_csv,
         [ORCH_AUDIT_SARIF] = orch_export_sarif,
     };
 
-    return formats[format](run_dirfd, out_fd, filter ? filter : &all, err);
+    return formats[format](run_dirfd, out_fd, filter ? filter : &all, suggester, err);
 }

@@ -142,6 +142,11 @@ static bool in_phase(const struct orch_audit_filter *f, const cJSON *rec)
                          (f->attempt == 0 || orch_member_number(rec, "attempt", 0) == f->attempt));
 }
 
+bool orch_section_nested(const struct section *c)
+{
+    return orch_same(c->tier, "nested");
+}
+
 bool orch_filter_takes(const struct orch_audit_filter *f, const cJSON *rec)
 {
     const char *time = orch_member_text(rec, "time");
@@ -170,6 +175,9 @@ static int take_record(void *ctx, const struct orch_json *doc)
         take_attempt(s, rec);
     } else if (orch_same(event, "denial")) {
         take_denial(s, rec);
+    } else if (orch_same(event, "limit")) {
+        at = section_of(s, rec);
+        keep(&s->sections[at].limit, orch_member_text(rec, "limit"));
     } else if (orch_same(event, "exec")) {
         at = section_of(s, rec);
         s->sections[at].execs += orch_member_number(rec, "count", 1);
@@ -184,6 +192,7 @@ void orch_summary_fini(struct summary *s)
         free(s->sections[i].gate);
         free(s->sections[i].tier);
         free(s->sections[i].level);
+        free(s->sections[i].limit);
     }
     orch_audit_map_fini(&s->map);
     orch_buf_fini(&s->decisions);

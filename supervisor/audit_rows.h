@@ -40,6 +40,7 @@ struct row {
 /* What happened under one phase, attempt and gate. */
 struct section {
     char *phase, *gate, *tier, *level;
+    char *limit; /* that ended it, or NULL */
     unsigned attempt;
     uint64_t denials, quiet, execs, fallbacks, fakes;
     bool lower_bound;
@@ -74,6 +75,8 @@ int orch_summary_read(int run_dirfd, const struct orch_audit_filter *filter, str
                       bool *ret_torn, char ret_head[ORCH_HEX_SIZE], struct orch_err *err);
 void orch_summary_fini(struct summary *s);
 
+bool orch_section_nested(const struct section *c);
+
 /* Whether a record is one that was asked for. */
 bool orch_filter_takes(const struct orch_audit_filter *f, const cJSON *rec);
 
@@ -84,9 +87,11 @@ int orch_flush_out(struct orch_buf *out, int fd, size_t at_least, struct orch_er
 #define ORCH_OUT_CHUNK 65536
 
 /* The other formats; audit_export.c. */
-int orch_export_json(int run_dirfd, int out_fd, const struct orch_audit_filter *filter, struct orch_err *err);
-int orch_export_csv(int run_dirfd, int out_fd, const struct orch_audit_filter *filter, struct orch_err *err);
+int orch_export_json(int run_dirfd, int out_fd, const struct orch_audit_filter *filter,
+                     struct orch_suggester *suggester, struct orch_err *err);
+int orch_export_csv(int run_dirfd, int out_fd, const struct orch_audit_filter *filter,
+                    struct orch_suggester *suggester, struct orch_err *err);
 int orch_export_sarif(int run_dirfd, int out_fd, const struct orch_audit_filter *filter,
-                      struct orch_err *err);
+                      struct orch_suggester *suggester, struct orch_err *err);
 
 #endif

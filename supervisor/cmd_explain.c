@@ -16,8 +16,7 @@
 #include "policy/syscalls.h"
 #include "supervisor/audit_rows.h"
 #include "supervisor/explain.h"
-#include "supervisor/preflight.h"
-#include "supervisor/runs.h"
+#include "supervisor/suggest.h"
 
 struct record { /* what a denial says, copied */
     uint64_t want, seen;
@@ -115,34 +114,17 @@ static int load_record(const struct orch_rundir *dir, const char *seq, struct re
 
 /* ---- the plan under which it was decided ---- */
 
-static const struct orch_gate *find_gate(const struct orch_gate *v, size_t n, const char *name)
-{
-    const struct orch_gate *found = NULL;
-
-    for (size_t i = 0; i < n && !found; i++)
-        found = v[i].type == ORCH_GATE_COMMAND && strcmp(v[i].name, name) == 0
-                    ? &v[i]
-                    : find_gate(v[i].children, v[i].n_children, name);
-    return found;
-}
-
 static int compile(struct orch_run *r, const struct record *rec, const struct orch_profile **ret_profile,
                    struct orch_plan **ret, struct orch_err *err)
 {
     struct orch_diags d = {0};
-    const struct orch_gate *g = NULL;
-    size_t i = 0;
-    int k;
+    struct orch_kept_at at;
+    int k = orch_kept_find(r, rec->phase, rec->gate, &at, err);
 
-    while (i < r->wf->n_phases && !orch_same(r->wf->phases[i].name, rec->phase))
-        i++;
-    if (i < r->wf->n_phases && rec->gate)
-        g = find_gate(r->wf->phases[i].gates, r->wf->phases[i].n_gates, rec->gate);
-    if (i == r->wf->n_phases || (rec->gate ? !g : !r->wf->phases[i].agent))
-        return orch_err_exit(err, ORCH_EXIT_CORRUPT, EBADMSG,
-                             "the record is of a phase or gate that the workflow does not have");
-    *ret_profile = g ? g->profile : r->wf->phases[i].profile;
-    k = g ? orch_run_compile_gate(r, g, ret, &d) : orch_run_compile(r, i, NULL, rec->attempt, ret, &d);
+    if (k < 0)
+        return k;
+    *ret_profile = orch_kept_profile(r, &at);
+    k = orch_kept_compile(r, &at, rec->attempt, NULL, ret, &d);
     orch_diags_print(&d, STDERR_FILENO);
     orch_diags_fini(&d);
     return k < 0 ? orch_err_exit(err, ORCH_EXIT_USAGE, EINVAL,
@@ -239,11 +221,35 @@ static int put_steps(struct orch_explaining *x, const struct record *r, struct o
     return k;
 }
 
+/* What would allow it, by trial, as in `audit`. */
+static void put_suggested(struct orch_run *run, const struct record *r, struct orch_buf *out)
+{
+    struct orch_suggester *s = orch_suggester_new(run);
+    const struct row row = {.f = {[F_CLASS] = r->class,
+                                  [F_SYSCALL] = r->syscall,
+                                  [F_ACCESS] = r->access,
+                                  [F_PATH] = r->path,
+                                  [F_PATH_B64] = r->inexact ? "" : NULL,
+                                  [F_PATH2] = r->path2,
+                                  [F_ACTION] = r->action,
+                                  [F_RULE] = r->rule,
+                                  [F_DETAIL] = r->detail}};
+    const struct orch_suggested *v = orch_suggest(s, &row, r->phase, r->gate, false);
+
+    if (v->line)
+        orch_buf_printf(out, "to allow, %s\n", v->line);
+    if (v->line && v->bounds)
+        orch_buf_printf(out, "  %s\n", v->bounds);
+    if (v->why)
+        orch_buf_printf(out, "not to be allowed by a line: %s\n", v->why);
+    orch_suggester_free(s);
+}
+
 static int explain(struct orch_run *r, const struct record *rec, struct orch_buf *out, struct orch_err *err)
 {
     const struct orch_profile *profile = NULL;
     struct orch_plan *plan = NULL;
-    struct orch_explaining x = {.workspace = r->workspace};
+    struct orch_explaining x = {.workspace = r->workspace, .proves = true};
     int k = compile(r, rec, &profile, &plan, err);
 
     if (k == 0) {
@@ -254,28 +260,10 @@ static int explain(struct orch_run *r, const struct record *rec, struct orch_buf
     }
     if (k == 0)
         orch_buf_add(out, x.out.data, x.out.len);
+    if (k == 0)
+        put_suggested(r, rec, out);
     orch_buf_fini(&x.out);
     orch_plan_free(plan);
-    return k;
-}
-
-static int load_run(struct orch_run *r, const char *id, struct orch_err *err)
-{
-    struct orch_run_state s = {0};
-    bool torn;
-    int k = orch_state_resolve(r->opt->state, &r->state, err);
-
-    if (k == 0)
-        k = orch_rundir_open(r->state, id, &r->dir, err);
-    if (k == 0)
-        k = orch_run_state_load(r->dir.fd, &s, &torn, err);
-    if (k == 0)
-        k = orch_run_load_inputs(&r->dir, &r->wf, err);
-    if (k == 0) {
-        r->workspace = orch_xstrdup(s.workspace);
-        r->closures = orch_state_closures(r->state);
-    }
-    orch_run_state_fini(&s);
     return k;
 }
 
@@ -288,7 +276,7 @@ int orch_cmd_explain(const struct orch_options *opt)
     int k;
 
     orch_run_init(&r, opt);
-    k = load_run(&r, opt->args[0], &err);
+    k = orch_kept_open(&r, opt->args[0], &err);
     if (k == 0)
         k = load_record(&r.dir, opt->args[1], &rec, &err);
     if (k == 0)

@@ -9,6 +9,7 @@
 #include "common/json.h"
 #include "supervisor/output.h"
 #include "supervisor/prompt.h"
+#include "supervisor/told.h"
 
 #define SHOWN_MAX 500 /* bytes of a text on the operator's screen; the audit log has all of it */
 
@@ -96,27 +97,45 @@ static enum orch_next refuse(struct orch_control *c, pid_t peer, const char *cmd
     return c->on_denial ? c->on_denial(c->ctx, &d) : ORCH_GO_ON;
 }
 
-static void status_members(const struct orch_control *c, struct orch_jw *w)
+/* Live: the groups are counted as denials come. */
+static void status_members(const struct orch_control *c, struct orch_jw *w, bool all)
 {
+    ORCH_AUTO_FREE struct orch_told *t = NULL;
+    size_t n = orch_told_of_audit(c->audit, true, &t);
+
     orch_jw_str(w, "run", c->run_id);
     orch_jw_str(w, "phase", c->phase_name);
     orch_jw_uint(w, "attempt", c->attempt);
     orch_jw_uint(w, "elapsed_ms", orch_now_ms() - c->began_ms);
     orch_jw_uint(w, "denials", c->denials);
-    orch_prompt_facts(w, c->phase, c->plan, c->wall_ms);
+    orch_told_write(w, "denied", "denied_more", t, n, c->plan);
+    if (all)
+        orch_prompt_facts(w, c->phase, c->plan, c->wall_ms);
+    else
+        orch_jw_str(w, "note", "too long for an answer: tools, paths, limits and gates are in phase.json");
 }
 
-static void accept(const struct orch_control *c, const struct request *q, struct orch_buf *reply)
+static void answer(const struct orch_control *c, const struct request *q, bool all, struct orch_buf *reply)
 {
     struct orch_jw w = {.out = reply};
 
     orch_jw_obj(&w, NULL);
     orch_jw_bool(&w, "ok", true);
     if (strcmp(q->cmd, "status") == 0)
-        status_members(c, &w);
+        status_members(c, &w, all);
     else if (strcmp(q->cmd, "request-approval") == 0)
         orch_jw_str(&w, "note", "recorded; nobody answers it during the attempt");
     orch_jw_end(&w, '}');
+}
+
+/* A reply is one line that a socket takes at once: we never wait for its reader. */
+static void accept(const struct orch_control *c, const struct request *q, struct orch_buf *reply)
+{
+    answer(c, q, true, reply);
+    if (reply->len < ORCH_CONTROL_REPLY_MAX)
+        return;
+    orch_buf_reset(reply);
+    answer(c, q, false, reply);
 }
 
 static int record(struct orch_control *c, const struct request *q, pid_t peer, struct orch_err *err)

@@ -19,6 +19,8 @@
     1000 /* requests recorded per attempt; more are refused, and that once in the log                        \
           */
 
+#define ORCH_CONTROL_REPLY_MAX (128u << 10) /* bytes of a reply; the client takes twice as many */
+
 struct orch_control {
     const char *run_id, *phase_name; /* borrowed */
     unsigned attempt;

@@ -13,6 +13,7 @@
 #include "supervisor/run.h"
 
 #define SHOWN_MAX 10
+#define SHOWN_BYTES 200 /* of a name in the closing line */
 
 static bool succeeded(const struct orch_exec *e)
 {
@@ -124,23 +125,52 @@ int orch_exec_changes(struct orch_exec *e, struct orch_err *err)
     return r;
 }
 
+static int by_count(const void *va, const void *vb)
+{
+    const struct orch_denial_group *a = va, *b = vb;
+
+    return (a->count < b->count) - (a->count > b->count);
+}
+
+static void put_group(struct orch_buf *b, const struct orch_denial_group *g)
+{
+    const char *path = g->path ? g->path : g->syscall ? g->syscall : "of further kinds";
+
+    orch_buf_printf(b, " %" PRIu64 "x %s ", g->count, g->class_name);
+    if (g->access) {
+        orch_escape_term(b, g->access, strlen(g->access));
+        orch_buf_char(b, ' ');
+    }
+    orch_escape_term(b, path, strnlen(path, SHOWN_BYTES));
+    orch_buf_str(b, strlen(path) > SHOWN_BYTES ? "..." : "");
+}
+
+/* The most frequent ones, and how many are left out. */
 void orch_exec_closing(const struct orch_exec *e)
 {
     const struct orch_denial_group *g = NULL;
     size_t n = orch_audit_groups(e->audit, false, &g);
+    ORCH_AUTO_FREE struct orch_denial_group *v = orch_xcalloc(n + 1, sizeof(*v));
     ORCH_AUTO_BUF struct orch_buf b = {0};
+    uint64_t rest = 0;
 
     if (e->denials == 0 || e->opt->quiet)
         return;
+    for (size_t i = 0; i < n; i++)
+        v[i] = g[i];
+    qsort(v, n, sizeof(*v), by_count);
     orch_buf_printf(&b, "orch-sandbox: %" PRIu64 " denial%s:", e->denials, e->denials == 1 ? "" : "s");
-    for (size_t i = 0; i < n && i < SHOWN_MAX; i++) {
-        const char *path = g[i].path ? g[i].path : g[i].syscall ? g[i].syscall : "";
-
-        orch_buf_printf(&b, "%s %" PRIu64 "x %s %s ", i ? "," : "", g[i].count, g[i].class_name,
-                        g[i].access ? g[i].access : "");
-        orch_escape_term(&b, path, strlen(path));
+    for (size_t i = 0; i < n; i++) {
+        if (i >= SHOWN_MAX) {
+            rest += v[i].count;
+            continue;
+        }
+        orch_buf_str(&b, i ? "," : "");
+        put_group(&b, &v[i]);
     }
-    (void)fprintf(stderr, "%s%s\n", b.data, n > SHOWN_MAX ? ", ..." : "");
+    if (rest)
+        orch_buf_printf(&b, ", and %" PRIu64 " of %zu further kinds", rest, n - SHOWN_MAX);
+    (void)fprintf(stderr, "%s\n", b.data);
 }
 
 static int setup_status(const struct orch_exec *e)

@@ -12,6 +12,7 @@ struct orch_explaining { /* all but out borrowed */
     const struct orch_profile *profile;
     const struct orch_plan *plan;
     const char *workspace;
+    bool proves;         /* what would allow it is found by trial elsewhere: no advice */
     struct orch_buf out; /* escaped; the caller frees */
 };
 

@@ -121,11 +121,11 @@ static void put_rule(struct orch_explaining *x, const struct orch_explained *e)
 
 static void put_advice(struct orch_explaining *x, char *advice)
 {
-    if (!advice)
-        return;
-    orch_buf_str(&x->out, "  to allow: ");
-    put(&x->out, advice);
-    orch_buf_char(&x->out, '\n');
+    if (advice && !x->proves) {
+        orch_buf_str(&x->out, "  to allow: ");
+        put(&x->out, advice);
+        orch_buf_char(&x->out, '\n');
+    }
     free(advice);
 }
 

@@ -107,6 +107,8 @@ static void write_denied(struct orch_jw *w, const struct orch_verdict_record *v)
         orch_jw_str(w, "path", d->path);
         orch_jw_str(w, "rule", d->rule);
         orch_jw_uint(w, "count", d->count);
+        if (d->groups)
+            orch_jw_uint(w, "groups", d->groups);
         orch_jw_end(w, '}');
     }
     orch_jw_end(w, ']');

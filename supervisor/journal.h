@@ -41,6 +41,8 @@ struct orch_gate_record {
 struct orch_denied {
     char *class_name, *syscall, *access, *path, *rule;
     uint64_t count;
+    uint64_t
+        groups; /* class_name "others": how many it stands for; 0 in a record of a version that did not say */
 };
 
 struct orch_verdict_record {

@@ -13,6 +13,7 @@
 #include "common/io.h"
 #include "supervisor/apply.h"
 #include "supervisor/judge_int.h"
+#include "supervisor/told.h"
 
 #define DENIED_MAX 50
 #define DENIED_PATH_MAX 512
@@ -20,36 +21,52 @@
 
 /* ---- the agent's end ---- */
 
-static void add_group(struct orch_verdict_record *v, const char *class_name, const char *syscall,
-                      const char *access, const char *path, const char *rule, uint64_t count)
+static void add_group(struct orch_verdict_record *v, const struct orch_told *t)
 {
     v->denied[v->n_denied++] = (struct orch_denied){
-        .class_name = orch_xstrdup(class_name ? class_name : ""),
-        .syscall = orch_xstrdup(syscall ? syscall : ""),
-        .access = orch_xstrdup(access ? access : ""),
-        .path = path ? orch_xstrndup(path, strnlen(path, DENIED_PATH_MAX)) : orch_xstrdup(""),
-        .rule = orch_xstrdup(rule ? rule : ""),
-        .count = count,
+        .class_name = orch_xstrdup(t->class_name),
+        .syscall = orch_xstrdup(t->syscall),
+        .access = orch_xstrdup(t->access),
+        .path = orch_xstrndup(t->path, strnlen(t->path, DENIED_PATH_MAX)),
+        .rule = orch_xstrdup(t->rule),
+        .count = t->count,
+        .groups = t->groups,
     };
+}
+
+/* The most frequent groups, and how many others there are; those that the agent may know of do not depend on
+ * the others. */
+static void keep_groups(struct orch_attempt *a, bool may)
+{
+    struct orch_told rest = {.class_name = "others",
+                             .syscall = "",
+                             .access = "",
+                             .path = "further kinds, see the audit log",
+                             .rule = may ? "" : ORCH_RULE_ABSENT};
+    ORCH_AUTO_FREE struct orch_told *t = NULL;
+    size_t n = orch_told_of_audit(a->run->audit, may, &t);
+
+    for (size_t i = 0; i < n; i++) {
+        if (i < DENIED_MAX && t[i].groups == 0) {
+            add_group(&a->verdict, &t[i]);
+            continue;
+        }
+        rest.groups += t[i].groups ? t[i].groups : 1;
+        rest.count += t[i].count;
+    }
+    if (rest.count)
+        add_group(&a->verdict, &rest);
 }
 
 /* Copied before the gates begin: their denials are not the agent's. */
 static void keep_denials(struct orch_attempt *a)
 {
-    const struct orch_denial_group *g = NULL;
-    size_t n = orch_audit_groups(a->run->audit, true, &g);
     struct orch_verdict_record *v = &a->verdict;
-    uint64_t rest = 0, total;
+    uint64_t total;
 
-    v->denied = orch_xcalloc(DENIED_MAX + 1, sizeof(*v->denied));
-    for (size_t i = 0; i < n; i++) {
-        if (i < DENIED_MAX)
-            add_group(v, g[i].class_name, g[i].syscall, g[i].access, g[i].path, g[i].rule, g[i].count);
-        else
-            rest += g[i].count;
-    }
-    if (rest)
-        add_group(v, "others", "", "", "further kinds, see the audit log", "", rest);
+    v->denied = orch_xcalloc(2 * (DENIED_MAX + 1), sizeof(*v->denied));
+    keep_groups(a, true);
+    keep_groups(a, false);
     orch_audit_counts(a->run->audit, &a->counts, &total);
     v->denials =
         a->counts.filesystem + a->counts.exec + a->counts.syscall + a->counts.network + a->counts.control;

@@ -157,6 +157,8 @@ static const struct option_row rows[] = {
      "accept mounts beneath the workspace; the sandbox does not see them"},
     {"audit", "FILE", TEXT, V_EXEC, OFF(audit), "write the audit records to FILE (must not exist)"},
     {"key", "FILE", TEXT, V_VERIFY, OFF(key), "demand that all of the run is signed with this public key"},
+    {"head", "HEX", LIST, V_VERIFY, OFF(head),
+     "demand that a record with this digest is still there: a head that the run printed; may be repeated"},
     {"status-fd", "N", TEXT, V_EXEC, OFF(status_fd_text),
      "write the result as one JSON line to descriptor N"},
     {"json", NULL, FLAG, V_RUN | V_RESUME | V_STATUS | V_AUDIT | V_LIST | V_DOCTOR | V_P_SHOW, OFF(json),

@@ -20,7 +20,7 @@ struct orch_options {
     const char *workspace, *state, *run_id, *mode, *until, *profile, *audit, *key;
     const char *reason, *digest, *keep, *older_than;
     const char *phase, *class, *event, *since, *format; /* of audit */
-    struct orch_option_list skip, force_gate;
+    struct orch_option_list skip, force_gate, head;
     bool closure, syscalls, exit_code; /* of the policy verbs */
     const char *status_fd_text;
     int status_fd; /* -1 = none */

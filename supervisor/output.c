@@ -9,7 +9,7 @@
 #include "common/exit.h"
 #include "common/io.h"
 
-static const char mask_text[] = "[masked]";
+static const char mask_text[] = ORCH_MASK;
 
 /* Length of the longest secret at p, 0 if none; *ret_may: a longer one may still begin here. */
 static size_t secret_at(const struct orch_strv *secrets, const char *p, size_t n, bool *ret_may)

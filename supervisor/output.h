@@ -12,6 +12,7 @@
 #include "common/err.h"
 
 #define ORCH_LINE_MAX 4096
+#define ORCH_MASK "[masked]" /* what stands for such a value */
 
 /* Appends to out the bytes of `held` and p with secrets replaced; keeps in held what may be the start of one.
  */

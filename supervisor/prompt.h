@@ -17,8 +17,8 @@ void orch_prompt_feedback(const struct orch_run *r, size_t phase, struct orch_bu
 /* /orch/phase.json. */
 void orch_prompt_phase(const struct orch_run *r, size_t phase, unsigned attempt, const struct orch_plan *plan,
                        const char *prompt, uint64_t wall_ms, struct orch_buf *out);
-/* Members that phase.json and the answer to `status` share: tools, writable paths, limits, gates. phase, plan
- * may be NULL. */
+/* Members that phase.json, feedback.json and the answer to `status` share: tools, writable paths, network,
+ * kinds of entries, limits, gates. phase, plan may be NULL. */
 void orch_prompt_facts(struct orch_jw *w, const struct orch_phase *phase, const struct orch_plan *plan,
                        uint64_t wall_ms);
 

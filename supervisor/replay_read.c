@@ -142,6 +142,7 @@ static void read_denied(struct orch_verdict_record *v, struct orch_rec *r)
             .path = orch_xstrdup(orch_rec_text(&d, "path")),
             .rule = orch_xstrdup(orch_rec_text(&d, "rule")),
             .count = orch_rec_number(&d, "count"),
+            .groups = cJSON_GetObjectItemCaseSensitive(n, "groups") ? orch_rec_number(&d, "groups") : 0,
         };
         if (d.bad && !r->bad)
             r->bad = "denied";

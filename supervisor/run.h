@@ -153,10 +153,14 @@ void orch_summary_json(const struct orch_run_state *s, bool busy, struct orch_bu
 
 /*
  * The checks behind `verify`, and those before a resume: both chains, every audit head that the journal
- * binds, the inputs' digest, the layers that go on. key (may be NULL): the public key that must have signed
- * all of both logs. ok (may be NULL) gets one line per check that held. Exit 7 otherwise.
+ * binds, the inputs' digest, the layers that go on. noted (may be NULL): what whoever asks has from
+ * elsewhere. ok (may be NULL) gets one line per check that held. Exit 7 otherwise.
  */
-int orch_run_verify(const struct orch_rundir *dir, const char *key, struct orch_buf *ok,
+struct orch_noted {
+    const char *key;                      /* the public key that must have signed all of both logs; or NULL */
+    const struct orch_option_list *heads; /* digests of lines, that must still be there; or NULL */
+};
+int orch_run_verify(const struct orch_rundir *dir, const struct orch_noted *noted, struct orch_buf *ok,
                     struct orch_err *err);
 
 #endif

@@ -266,6 +266,8 @@ void orch_summary_text(const struct orch_run_state *s, const char *id, bool next
     applied_line(s, out);
     if (s->ended)
         orch_buf_printf(out, "audit head: %s\njournal head: %s\n", s->audit_head, s->head);
+    else if (s->paused_by)
+        orch_buf_printf(out, "journal head: %s\n", s->head);
     orch_buf_printf(out, "verdict: %s", orch_run_standing(s, busy));
     if (s->ended)
         orch_buf_printf(out, " (exit %d): %s", s->exit_code, s->reason);

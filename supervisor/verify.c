@@ -12,6 +12,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "common/exit.h"
 #include "common/io.h"
@@ -316,8 +317,48 @@ static int check_all_gates(const struct orch_run_state *s, const struct log *aud
     return k == 0 && s->waits ? check_gates(s, &s->waiting, audit, err) : k;
 }
 
-static int verify_logs(const struct orch_rundir *dir, const struct orch_run_state *s, const char *key,
-                       struct orch_buf *ok, struct orch_err *err)
+static const struct digest *find_digest(const struct digests *d, const char *hex)
+{
+    for (size_t i = d->n; i-- > 0;)
+        if (strcasecmp(d->v[i].hex, hex) == 0)
+            return &d->v[i];
+    return NULL;
+}
+
+/* A head that somebody noted elsewhere: whoever wrote the logs anew, seal and all, or cut them off, cannot
+ * have a line with this digest. Lines behind it are what came since. */
+static int check_head(const char *head, const struct log *journal, const struct log *audit,
+                      struct orch_buf *ok, struct orch_err *err)
+{
+    const struct log *logs[] = {journal, audit};
+
+    for (size_t i = 0; i < ORCH_NELEM(logs); i++) {
+        const struct digest *d = find_digest(&logs[i]->lines, head);
+
+        if (!d)
+            continue;
+        if (ok)
+            orch_buf_printf(ok, "ok  head %s: record %" PRIu64 " of %" PRIu64 " of %s\n", d->hex, d->at,
+                            logs[i]->records, logs[i]->name);
+        return 0;
+    }
+    return orch_err_exit(
+        err, ORCH_EXIT_CORRUPT, EBADMSG,
+        "no record has the head %.64s: since it was noted, a log was cut off or written anew", head);
+}
+
+static int check_heads(const struct orch_option_list *heads, const struct log *journal,
+                       const struct log *audit, struct orch_buf *ok, struct orch_err *err)
+{
+    int k = 0;
+
+    for (size_t i = 0; heads && k == 0 && i < heads->n; i++)
+        k = check_head(heads->v[i], journal, audit, ok, err);
+    return k;
+}
+
+static int verify_logs(const struct orch_rundir *dir, const struct orch_run_state *s,
+                       const struct orch_noted *noted, struct orch_buf *ok, struct orch_err *err)
 {
     ORCH_AUTO(log_fini) struct log journal = {.name = ORCH_JOURNAL_NAME, .member = "audit_head"};
     ORCH_AUTO(log_fini) struct log audit = {.name = ORCH_AUDIT_NAME, .member = "journal_head"};
@@ -334,7 +375,9 @@ static int verify_logs(const struct orch_rundir *dir, const struct orch_run_stat
     if (k == 0)
         k = check_all_gates(s, &audit, err);
     if (k == 0)
-        k = check_seal(dir, s, &journal, &audit, key, ok, err);
+        k = check_seal(dir, s, &journal, &audit, noted->key, ok, err);
+    if (k == 0)
+        k = check_heads(noted->heads, &journal, &audit, ok, err);
     if (k == 0 && ok)
         orch_buf_printf(ok, "ok  audit log: %" PRIu64 " records, head %s%s\n", audit.records, head_of(&audit),
                         audit.torn ? " (a last record was torn by a crash)" : "");
@@ -416,15 +459,15 @@ static int verify_layers(const struct orch_rundir *dir, const struct orch_run_st
     return k;
 }
 
-static int verify_with(const struct orch_rundir *dir, const struct orch_run_state *s, const char *key,
-                       struct orch_buf *ok, struct orch_err *err)
+static int verify_with(const struct orch_rundir *dir, const struct orch_run_state *s,
+                       const struct orch_noted *noted, struct orch_buf *ok, struct orch_err *err)
 {
     int k = 0;
 
     if (strcmp(s->run, dir->id) != 0)
         return orch_err_exit(err, ORCH_EXIT_CORRUPT, EBADMSG, "%s: record 1: it belongs to another run",
                              ORCH_JOURNAL_NAME);
-    k = verify_logs(dir, s, key, ok, err);
+    k = verify_logs(dir, s, noted, ok, err);
     if (k == 0)
         k = verify_file(dir, ORCH_INPUTS_NAME, s->inputs_digest, ok, err);
     if (k == 0)
@@ -436,8 +479,10 @@ static int verify_with(const struct orch_rundir *dir, const struct orch_run_stat
     return k;
 }
 
-int orch_run_verify(const struct orch_rundir *dir, const char *key, struct orch_buf *ok, struct orch_err *err)
+int orch_run_verify(const struct orch_rundir *dir, const struct orch_noted *noted, struct orch_buf *ok,
+                    struct orch_err *err)
 {
+    static const struct orch_noted nothing;
     struct orch_run_state s = {0};
     bool torn = false;
     int k = orch_run_state_load(dir->fd, &s, &torn, err);
@@ -447,7 +492,7 @@ int orch_run_verify(const struct orch_rundir *dir, const char *key, struct orch_
     if (ok)
         orch_buf_printf(ok, "ok  journal: run %s, %zu verdicts, head %s%s%s\n", dir->id, s.n_verdicts, s.head,
                         s.ended ? ", ended" : "", torn ? " (a last record was torn by a crash)" : "");
-    k = verify_with(dir, &s, key, ok, err);
+    k = verify_with(dir, &s, noted ? noted : &nothing, ok, err);
     orch_run_state_fini(&s);
     return k;
 }

@@ -255,3 +255,28 @@ grown() {
     "$HELPERS/nonamespaces" "$ORCH" exec --workspace "$WS" --state "$STATE" --profile "$T/profile.json" -- sh -c "test -e $RUN"
     [ -z "$(cells)" ]
 }
+
+@test "t_fs_08_calls_that_only_look_at_a_name_are_judged_too" {
+    echo x >"$O/secret"
+    chmod 0644 "$O/secret"
+    cat >"$WS/look.py" <<'END'
+import ctypes, sys
+libc, path, buf = ctypes.CDLL(None, use_errno=True), sys.argv[1].encode(), ctypes.create_string_buffer(256)
+def look(nr, *args):
+    print(nr, ctypes.get_errno() if libc.syscall(ctypes.c_long(nr), *args) < 0 else 0)
+look(6, path, buf)                                        # lstat
+look(194, path, buf, 256)                                 # listxattr
+look(465, -100, path, 0, buf, 256)                        # listxattrat
+look(468, -100, path, buf, 24, 0)                         # file_getattr
+END
+    python3 "$WS/look.py" "$O/secret" >"$T/outside"
+    nested -- python3 look.py "$O/secret" >"$T/inside" 2>"$T/err" || { cat "$T/err"; false; }
+    cat "$T/outside" "$T/inside"
+    # What this kernel does not have is ENOSYS outside, and not seen here.
+    while read -r nr outside; do
+        [ "$outside" -ne 38 ] || continue
+        [ "$outside" -eq 0 ]
+        grep -qx "$nr 2" "$T/inside"
+    done <"$T/outside"
+    [ "$(jq -s --arg p "$O/secret" '[.[] | select(.event == "denial" and .path == $p) | .syscall] | unique | length' "$T/audit")" -ge 2 ]
+}

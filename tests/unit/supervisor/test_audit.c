@@ -334,6 +334,35 @@ static void audit_distinct_denials_beyond_the_cap_are_counted_by_class(void **st
     assert_int_equal(t.beyond, EXTRA);
 }
 
+/* What an agent is told must not depend on how much of what it asked for exists on the host. */
+static void audit_groups_of_the_absent_take_no_room_of_others(void **state)
+{
+    struct orch_audit *a = orch_audit_null();
+    const struct orch_denial_group *g;
+    struct orch_denial told = denial("/told");
+    size_t n, found = 0;
+
+    (void)state;
+    for (int i = 0; i < 70000; i++) {
+        char path[32];
+        struct orch_denial d = denial(path);
+
+        (void)snprintf(path, sizeof(path), "/absent/%d", i);
+        d.rule = "sandbox#/not-in-view";
+        deny(a, &d);
+    }
+    deny(a, &told);
+    deny(a, &told);
+    n = orch_audit_groups(a, true, &g);
+    for (size_t i = 0; i < n; i++)
+        if (g[i].path && strcmp(g[i].path, "/told") == 0)
+            found = g[i].count;
+        else
+            assert_string_equal(g[i].rule, "sandbox#/not-in-view");
+    assert_int_equal(found, 2);
+    orch_audit_close(a);
+}
+
 static void audit_long_names_do_not_fill_memory(void **state)
 {
     struct orch_audit *a = orch_audit_null();
@@ -437,6 +466,7 @@ int main(void)
         TEST(audit_programs_are_folded_by_path),
         TEST(t_aud_04_hostile_names_stay_one_ascii_line_with_exact_bytes),
         TEST(audit_distinct_denials_beyond_the_cap_are_counted_by_class),
+        TEST(audit_groups_of_the_absent_take_no_room_of_others),
         TEST(audit_long_names_do_not_fill_memory),
         TEST(audit_unwritable_log_asks_for_exit_10),
         TEST(audit_other_events_share_the_chain_and_resume_goes_on),

@@ -1,5 +1,5 @@
-/* The report over an audit log: grouped, printable, with what would allow each denial; nothing from a changed
- * log. */
+/* The report over an audit log: grouped, printable, without a guess at what would allow a denial; nothing
+ * from a changed log. */
 #include "tests/unit/supervisor/audit_check.h"
 
 #include <sys/mman.h>
@@ -56,25 +56,22 @@ static int report(enum orch_audit_format format, struct orch_buf *out)
     int rc;
 
     assert_true(fd >= 0);
-    rc = orch_audit_print(dir_fd, fd, format, NULL, &err);
+    rc = orch_audit_print(dir_fd, fd, format, NULL, NULL, &err);
     assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
     assert_int_equal(orch_read_all(fd, 1u << 24, out), 0);
     return rc;
 }
 
-static void audit_report_groups_and_suggests(void **state)
+static void audit_report_groups_and_suggests_nothing_unproved(void **state)
 {
     static const char *const wanted[] = {
         "phase plan, attempt 1: tier full, level opens\n",
         "  8 denials (0 of them quiet)",
-        "not seen: stat, access and readlink of hidden names",
+        "not seen: looking without opening (stat, ",
+        "no level sees:\n  calls on descriptors",
         "12 calls answered ENOSYS",
         "        3x openat read /etc/shadow -> ENOENT, by /usr/bin/cat, rule "
         "profiles/plan.json#/filesystem/3\n",
-        "{\"path\": \"/etc/shadow\", \"access\": \"ro\"}",
-        "{\"path\": \"/w/src/a \\\"b\\\".c\", \"access\": \"rw\"}",
-        "{\"name\": \"curl\", \"path\": \"/usr/bin/curl\"}",
-        "\"ptrace\"\n",
         "-> killed (foreign ABI)",
         "(exact bytes in base64: ",
         "phase plan, attempt 1, gate unit-tests",
@@ -88,6 +85,7 @@ static void audit_report_groups_and_suggests(void **state)
         if (!strstr(out.data, wanted[i]))
             fail_msg("missing: %s\nin:\n%s", wanted[i], out.data);
     }
+    assert_null(strstr(out.data, "to allow")); /* without the run's documents nothing can be tried */
     for (size_t i = 0; i < out.len; i++)
         assert_true(out.data[i] == '\n' || (out.data[i] >= 0x20 && out.data[i] <= 0x7e));
 }
@@ -121,7 +119,7 @@ static void audit_report_of_a_changed_log_prints_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(audit_report_groups_and_suggests),
+        TEST(audit_report_groups_and_suggests_nothing_unproved),
         TEST(audit_report_json_is_the_file),
         TEST(audit_report_of_a_changed_log_prints_nothing),
     };
