@@ -81,15 +81,26 @@ static inline void check_made(struct checker *c, const struct told *t)
         complain(c, t, "made elsewhere than said");
 }
 
+/* Whole messages; a signal (libFuzzer's clock) does not end the wait. */
+static inline bool give(int sock, const void *p, size_t n)
+{
+    return TEMP_FAILURE_RETRY(send(sock, p, n, MSG_NOSIGNAL)) == (ssize_t)n;
+}
+
+static inline bool take(int sock, void *p, size_t n)
+{
+    return TEMP_FAILURE_RETRY(recv(sock, p, n, 0)) == (ssize_t)n;
+}
+
 /* One tree and what is asked in it. False: the task is gone. */
 static inline bool check_order(struct checker *c, const struct order *o)
 {
     static struct told t;
 
-    if (send(c->sock, o, sizeof(*o), MSG_NOSIGNAL) != (ssize_t)sizeof(*o))
+    if (!give(c->sock, o, sizeof(*o)))
         return false;
     for (;;) {
-        if (recv(c->sock, &t, sizeof(t), 0) != (ssize_t)sizeof(t))
+        if (!take(c->sock, &t, sizeof(t)))
             return false;
         if (t.what == TELL_END)
             return true;
@@ -105,7 +116,7 @@ static inline bool check_order(struct checker *c, const struct order *o)
         } else {
             check_made(c, &t);
         }
-        if (send(c->sock, "", 1, MSG_NOSIGNAL) != 1)
+        if (!give(c->sock, "", 1))
             return false;
     }
 }

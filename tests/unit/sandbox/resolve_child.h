@@ -481,10 +481,10 @@ static inline int start_task(const char *dir, pid_t *ret_pid, pid_t *ret_tid)
         return -1;
     *ret_pid = fork();
     if (*ret_pid == 0) {
-        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
         shut(pair[0]);
         if (unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID) < 0 || map_ids(uid, gid) < 0)
             _exit(1);
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* forgotten when ids change */
         inner = fork();
         if (inner == 0)
             be_the_task(pair[1], dir);
