@@ -64,7 +64,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     (void)fflush(stdout);
     if (checker.wrong > 0 || open_descriptors() != descriptors) {
-        (void)fprintf(stderr, "%u wrong, %u descriptors, %u before\n", checker.wrong, open_descriptors(), descriptors);
+        (void)fprintf(stderr, "%u wrong, %u descriptors, %u before\n", checker.wrong, open_descriptors(),
+                      descriptors);
         abort();
     }
     return 0;
