@@ -252,8 +252,9 @@ bench: all helpers $(OUT)/measure $(OUT)/cage $(OUT)/floor
 	@tests/bench/run
 	@tests/bench/cheap
 
-soak: all helpers fault-bin $(OUT)/unit/policy/test_filter_random
+soak: all helpers fault-bin $(OUT)/unit/policy/test_filter_random $(OUT)/unit/sandbox/test_resolve
 	@tests/lib/soak.sh $(SOAK_RUNS)
+	@ORCH_BUILD=$(OUT) tests/lib/soak-audit.sh
 	@tests/vm/cgroup2 || [ $$? -eq 77 ]
 	@ORCH_SOAK_SECONDS=$(SOAK_SECONDS) $(OUT)/unit/policy/test_filter_random
 	@ORCH_BUILD=$(OUT) tests/redteam/all --only 'T-SC-*' --rounds 10000

@@ -21,14 +21,20 @@
 #define MAX_TEXT 65536
 #define MAX_STEPS 8192
 
-static char *base_of(pid_t tid, int dirfd)
+static void base_name(pid_t tid, int dirfd, char ret[48])
 {
-    char what[32];
-
     if (dirfd == AT_FDCWD)
-        return orch_task_link(tid, "cwd");
-    (void)snprintf(what, sizeof(what), "fd/%d", dirfd);
-    return orch_task_link(tid, what);
+        (void)snprintf(ret, 48, "/proc/%d/cwd", tid);
+    else
+        (void)snprintf(ret, 48, "/proc/%d/fd/%d", tid, dirfd);
+}
+
+static bool says_deleted(const char *path)
+{
+    static const char tail[] = " (deleted)";
+    size_t n = strlen(path);
+
+    return n >= sizeof(tail) - 1 && strcmp(path + n - (sizeof(tail) - 1), tail) == 0;
 }
 
 /* The path of an O_PATH descriptor as the sandbox sees it: our root is not above it, so d_path gives its own.
@@ -63,7 +69,7 @@ static int found(int fd, const char *text, struct orch_path *ret)
         return -errno;
     ret->path = text ? orch_path_normalize("/", text) : fd_path(fd);
     if (!ret->path)
-        return -errno;
+        return -EIO; /* longer than can be told: no ENAMETOOLONG of the task's */
     ret->exists = true;
     ret->mode = st.st_mode;
     return 0;
@@ -103,11 +109,14 @@ static int move_to(struct walk *w, int fd)
     return 0;
 }
 
+/* By the directory itself: what its path says need not be where it is (deleted, renamed meanwhile). */
 static int go_up(struct walk *w)
 {
-    ORCH_AUTO_FREE char *here = fd_path(w->cur), *up = here ? orch_path_normalize(here, "..") : NULL;
+    ORCH_AUTO_FREE char *here = fd_path(w->cur);
 
-    return up ? move_to(w, open_in_root(w->root, up, true)) : -EIO;
+    if (here && strcmp(here, "/") == 0)
+        return 0;
+    return move_to(w, orch_openat2(w->cur, "..", O_PATH | O_DIRECTORY | O_CLOEXEC, 0, 0));
 }
 
 static bool on_proc(int fd)
@@ -183,9 +192,9 @@ static int follow_magic(struct walk *w, const char *name, const char *rest)
     path = fd_path(fd);
     if (!path || fstat(fd, &st) < 0)
         return -errno;
-    if (!in_view(w, &st, path)) {
+    if (*rest == '\0' && !in_view(w, &st, path)) {
         w->ret->exists = true;
-        return *rest ? -ENOTDIR : 1;
+        return 1;
     }
     if (*rest == '\0') {
         int r = found(fd, NULL, w->ret);
@@ -193,6 +202,19 @@ static int follow_magic(struct walk *w, const char *name, const char *rest)
         return r < 0 ? r : 1;
     }
     return set_todo(w, orch_xstrdup(rest)) < 0 ? -E2BIG : move_to(w, ORCH_TAKE_FD(fd));
+}
+
+/* Arrived. 1 = the answer is in w->ret. A directory that has no name any more does not exist for a policy. */
+static int arrive(struct walk *w, int fd)
+{
+    struct stat st;
+    int r = found(fd, NULL, w->ret);
+
+    if (r < 0)
+        return -EIO;
+    if (says_deleted(w->ret->path) && fstat(fd, &st) == 0 && !in_view(w, &st, w->ret->path))
+        w->ret->exists = false;
+    return 1;
 }
 
 /* The name is not there. 1 = the answer is in w->ret. */
@@ -218,9 +240,12 @@ static int step(struct walk *w)
 
     rest = orch_xstrdup(w->todo + n + strspn(w->todo + n, "/"));
     last = *rest == '\0' && w->todo[n] == '\0';
-    if (strcmp(name, "..") == 0)
-        return go_up(w) < 0 ? -EIO : set_todo(w, orch_xstrdup(rest));
-    own = own_number(w, name);
+    if (strcmp(name, "..") == 0) {
+        int r = go_up(w);
+
+        return r < 0 ? r : set_todo(w, orch_xstrdup(rest));
+    }
+    own = last && w->nofollow ? NULL : own_number(w, name);
     if (own)
         return prepend(w, own, rest);
     fd = orch_openat2(w->cur, name, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0, 0);
@@ -233,16 +258,19 @@ static int step(struct walk *w)
     if (S_ISLNK(st.st_mode) && !(last && w->nofollow))
         return on_proc(fd) ? follow_magic(w, name, rest) : follow_text(w, fd, rest);
     if (*rest == '\0')
-        return found(fd, NULL, w->ret) < 0 ? -EIO : 1;
+        return arrive(w, fd);
     return set_todo(w, orch_xstrdup(rest)) < 0 ? -E2BIG : move_to(w, ORCH_TAKE_FD(fd));
 }
 
-static int walk_path(int root, pid_t tid, const char *text, bool nofollow, struct orch_path *ret)
+/* From `start`, a directory of the task's, or from the root. */
+static int walk_path(int root, int start, pid_t tid, const char *text, bool nofollow, struct orch_path *ret)
 {
     struct walk w = {.root = root, .tid = tid, .nofollow = nofollow, .ret = ret};
     int r;
 
-    w.cur = fcntl(root, F_DUPFD_CLOEXEC, 0);
+    if (text[0] && text[strlen(text) - 1] == '/')
+        w.nofollow = false; /* a slash at the end follows all the way to a directory */
+    w.cur = fcntl(start >= 0 ? start : root, F_DUPFD_CLOEXEC, 0);
     if (w.cur < 0)
         return -errno;
     r = set_todo(&w, orch_xstrdup(text));
@@ -250,7 +278,7 @@ static int walk_path(int root, pid_t tid, const char *text, bool nofollow, struc
         if (steps > MAX_STEPS)
             r = -E2BIG; /* longer than anything honest; the kernel might go on, so it is no natural failure */
         else if (*w.todo == '\0')
-            r = found(w.cur, NULL, ret) < 0 ? -EIO : 1;
+            r = arrive(&w, w.cur);
         else
             r = step(&w);
     }
@@ -310,7 +338,7 @@ static bool missing_below(int root, const char *text, bool nofollow, struct orch
         return false;
     rest = tail + strlen(name);
     last = rest[strspn(rest, "/")] == '\0';
-    if ((!last || !nofollow) && fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+    if ((!last || !nofollow || *rest) && fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
         return false; /* there after all: a symlink to something missing */
     dir = fd_path(fd);
     if (!dir)
@@ -351,16 +379,31 @@ bool orch_task_has_parent(int root, const struct orch_path *p)
     return fd >= 0 || fd != -ENOENT;
 }
 
+/* A working directory or descriptor that no path leads to: deleted, or too deep to be named. */
+static int from_nameless(int root, pid_t tid, const char *base, const char *text, bool nofollow,
+                         struct orch_path *ret)
+{
+    ORCH_AUTO_FD int fd = open(base, O_PATH | O_CLOEXEC);
+
+    if (fd < 0)
+        return -errno;
+    return walk_path(root, fd, tid, text, nofollow, ret);
+}
+
 int orch_task_resolve(int root, pid_t tid, int dirfd, const char *text, bool nofollow, struct orch_path *ret)
 {
     ORCH_AUTO_FREE char *base = NULL, *full = NULL;
     ORCH_AUTO_FD int fd = -1;
+    char name[48];
 
     *ret = (struct orch_path){0};
     if (text[0] != '/') {
-        base = base_of(tid, dirfd);
-        if (!base)
-            return -EBADF;
+        base_name(tid, dirfd, name);
+        base = orch_readlink(AT_FDCWD, name);
+        if (!base && errno != ENAMETOOLONG)
+            return errno == ENOENT ? -EBADF : -EIO;
+        if (!base || says_deleted(base))
+            return from_nameless(root, tid, name, text, nofollow, ret);
         if (base[0] != '/')
             return -ENOTDIR;
     }
@@ -373,5 +416,5 @@ int orch_task_resolve(int root, pid_t tid, int dirfd, const char *text, bool nof
         return found(fd, NULL, ret);
     if (fd == -ENOENT && missing_below(root, full, nofollow, ret))
         return 0;
-    return walk_path(root, tid, full, nofollow, ret);
+    return walk_path(root, -1, tid, full, nofollow, ret);
 }

@@ -323,6 +323,18 @@ def undisturbed(base, faults=()):
     return {"ending": ending(scene), "denials": scene.journal()[-1]["denials"]}, scene, log
 
 
+def log_operations(scene, changes):
+    """Denials, and what was folded of them, are among the writes that the sweep meets."""
+    denials = [r for r in scene.audit() if r["event"] == "denial"]
+    writes = [n for n, name, where in changes if name == "write" and where.endswith("/audit.jsonl")]
+    problems = []
+    if len(writes) != len(scene.audit()):
+        problems.append(f"{len(writes)} writes of the audit log for {len(scene.audit())} records")
+    if not any(r["count"] == 1 for r in denials) or not any(r["count"] > 1 for r in denials):
+        problems.append(f"denials: {denials}")
+    return problems
+
+
 class Tap:
     def __init__(self):
         self.n = self.failed = 0
@@ -426,6 +438,7 @@ def main():
         reference, scene, log = undisturbed(base)
         changes, opens = read_log(log)
         tap.say("power_loss_order", order.problems(changes, scene.dir, scene.ws))
+        tap.say("denials_and_folded_counts_are_among_the_operations", log_operations(scene, changes))
         print(f"# {len(changes)} operations, {opens} openings", flush=True)
         scene.close()
         for groups in (first_level, second_level):

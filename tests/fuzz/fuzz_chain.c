@@ -6,6 +6,7 @@
 
 #include "common/io.h"
 #include "supervisor/audit.h"
+#include "tests/fuzz/chain_of.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -42,29 +43,6 @@ static void spill(const void *p, size_t n)
 
     if (fd < 0 || orch_write_all(fd, p, n) < 0)
         abort();
-}
-
-/*
- * Makes a chain of the input's lines, so that the fuzzer gets past the digests: each line is taken as members
- * between the head and "prev".
- */
-static void chain_of(const uint8_t *data, size_t size, struct orch_buf *out)
-{
-    char prev[ORCH_HEX_SIZE] = {0};
-    size_t seq = 1, start;
-
-    memset(prev, '0', ORCH_HEX_SIZE - 1);
-    for (size_t i = 0; i < size; i++) {
-        const uint8_t *nl = memchr(data + i, '\n', size - i);
-        size_t n = nl ? (size_t)(nl - data) - i : size - i;
-
-        start = out->len;
-        orch_buf_printf(out, "{\"v\":1,\"seq\":%zu,", seq++);
-        orch_buf_add(out, data + i, n);
-        orch_buf_printf(out, ",\"prev\":\"%s\"}\n", prev);
-        orch_sha256_buf(out->data + start, out->len - start, prev);
-        i += n;
-    }
 }
 
 static int check_order(void *ctx, const struct orch_json *rec)

@@ -1,18 +1,20 @@
 /*
- * varied.c - makes many different calls on many different paths, in threads, short-lived processes and under
- * a storm of signals, and writes down each answer that can have come from the policy. What the policy
- * recorded must be just that.
+ * varied.c - makes many different calls on many different paths, in threads, short-lived processes, processes
+ * that become this program anew again and again, and under a storm of signals, and writes down each answer
+ * that can have come from the policy. What the policy recorded must be just that.
  *
- *   varied LOG SEED COUNT WORK OUTSIDE
+ *   varied LOG SEED COUNT WORK OUTSIDE [ID ROUNDS]
  *
  * WORK holds rw/ (may be written), ro/ (may not), none/ (hidden) and to-rw, to-ro, to-none, to-out
- * (symlinks); OUTSIDE is a directory of the host that the sandbox does not show. In each of them f0 to f7
- * exist, m0 to m7 do not. Each thread has two of the names for itself: a file that another thread makes
- * between the look at a path and the call would be a race that this test is not about.
+ * (symlinks); OUTSIDE is a directory of the host that the sandbox does not show. In each of them f0 to f11
+ * exist, m0 to m11 do not. Each worker has two of the names for itself: a file that another one makes
+ * between the look at a path and the call would be a race that this test is not about. The last two workers
+ * are processes that make COUNT calls in ROUNDS lives (ID and ROUNDS are how one life tells the next), the
+ * others threads. A SEED with an n at its end leaves none/ alone.
  *
- * A line is "SYSCALL PATH ERRNO HOW": EACCES and EPERM always are the policy's (all files are the caller's
- * own), ENOENT is where the path is hidden or exists outside. HOW tells how the call was made; it is for
- * people.
+ * A line is "SYSCALL PATH ERRNO LEVEL HOW": EACCES and EPERM always are the policy's (all files are the
+ * caller's own), ENOENT is where the path is hidden or exists outside. LEVEL is the audit level from which on
+ * such a call is watched. HOW tells how the call was made; it is for people.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -32,10 +34,12 @@
 #include <unistd.h>
 
 #define THREADS 4
-#define NAMES 8
-#define OWN (NAMES / THREADS)
+#define PROCESSES 2
+#define ROUNDS 40
+#define OWN 2 /* names a worker */
 
 static const char *work, *outside;
+static bool spare_none;
 static int work_fd;
 
 struct worker {
@@ -95,6 +99,8 @@ static void spell_it(struct worker *w, struct target *t, const char *leaf)
     }
 }
 
+#define THE_DIRECTORY 'D' /* the zone itself */
+
 static void choose(struct worker *w, enum zone zone, char kind, struct target *t)
 {
     static const char *const names[] = {"rw", "ro", "none"};
@@ -102,12 +108,14 @@ static void choose(struct worker *w, enum zone zone, char kind, struct target *t
 
     t->zone = zone;
     /* Names stay of one kind: running a directory is refused by no policy. */
-    t->there = pick(w, 2) && kind == 'm';
+    t->there = (pick(w, 2) && kind == 'm') || kind == THE_DIRECTORY;
     (void)snprintf(leaf, sizeof(leaf), "%c%u", t->there ? 'f' : kind, w->id * OWN + pick(w, OWN));
+    if (kind == THE_DIRECTORY)
+        leaf[0] = '\0';
     if (zone == OUT)
-        (void)snprintf(t->canon, sizeof(t->canon), "%s/%s", outside, leaf);
+        (void)snprintf(t->canon, sizeof(t->canon), "%s%s%s", outside, leaf[0] ? "/" : "", leaf);
     else
-        (void)snprintf(t->canon, sizeof(t->canon), "%s/%s/%s", work, names[zone], leaf);
+        (void)snprintf(t->canon, sizeof(t->canon), "%s/%s%s%s", work, names[zone], leaf[0] ? "/" : "", leaf);
     spell_it(w, t, leaf);
 }
 
@@ -244,6 +252,69 @@ static int c_link_to(const struct target *t)
     return done(syscall(SYS_link, source(name), t->spell));
 }
 
+static int c_openat_d(const struct target *t)
+{
+    return opened(syscall(SYS_openat, t->dirfd, t->spell, O_RDONLY | O_DIRECTORY | O_NONBLOCK));
+}
+
+/* ---- looks ---- */
+
+static __thread char looked[4096] __attribute__((aligned(16))); /* what it gave; nobody reads it */
+
+static int c_stat(const struct target *t)
+{
+    return done(syscall(SYS_stat, t->spell, looked));
+}
+static int c_lstat(const struct target *t)
+{
+    return done(syscall(SYS_lstat, t->spell, looked));
+}
+static int c_newfstatat(const struct target *t)
+{
+    return done(syscall(SYS_newfstatat, t->dirfd, t->spell, looked, AT_SYMLINK_NOFOLLOW));
+}
+static int c_statx(const struct target *t)
+{
+    return done(syscall(SYS_statx, t->dirfd, t->spell, 0, STATX_BASIC_STATS, looked));
+}
+static int c_access(const struct target *t)
+{
+    return done(syscall(SYS_access, t->spell, F_OK));
+}
+static int c_faccessat(const struct target *t)
+{
+    return done(syscall(SYS_faccessat, t->dirfd, t->spell, R_OK));
+}
+static int c_faccessat2(const struct target *t)
+{
+    return done(syscall(SYS_faccessat2, t->dirfd, t->spell, R_OK, AT_EACCESS));
+}
+static int c_readlink(const struct target *t)
+{
+    return done(syscall(SYS_readlink, t->spell, looked, sizeof(looked)));
+}
+static int c_readlinkat(const struct target *t)
+{
+    return done(syscall(SYS_readlinkat, t->dirfd, t->spell, looked, sizeof(looked)));
+}
+static int c_getxattr(const struct target *t)
+{
+    return done(syscall(SYS_getxattr, t->spell, "user.x", looked, sizeof(looked)));
+}
+static int c_listxattr(const struct target *t)
+{
+    return done(syscall(SYS_listxattr, t->spell, looked, sizeof(looked)));
+}
+static int c_statfs(const struct target *t)
+{
+    return done(syscall(SYS_statfs, t->spell, looked));
+}
+/* Only ever in a process of its own. */
+static int c_chdir(const struct target *t)
+{
+    return done(syscall(SYS_chdir, t->spell));
+}
+
 static int c_execve(const struct target *t)
 {
     char *argv[] = {(char *)(uintptr_t)t->spell, NULL}, *env[] = {NULL};
@@ -256,19 +327,46 @@ static const struct {
     call_fn fn;
     char kind; /* first letter of names that are not there: directories are made under other names than files
                 */
+    const char *level;
 } calls[] = {
-    {"open", c_open_r, 'm'},         {"open", c_open_w, 'm'},
-    {"openat", c_openat_r, 'm'},     {"openat", c_openat_rw, 'm'},
-    {"openat", c_openat_c, 'm'},     {"openat", c_openat_t, 'm'},
-    {"creat", c_creat, 'm'},         {"truncate", c_truncate, 'm'},
-    {"mkdir", c_mkdir, 'd'},         {"mkdirat", c_mkdirat, 'd'},
-    {"rmdir", c_rmdir, 'd'},         {"unlink", c_unlink, 'm'},
-    {"unlinkat", c_unlinkat, 'm'},   {"chmod", c_chmod, 'm'},
-    {"fchmodat", c_fchmodat, 'm'},   {"utimensat", c_utimensat, 'm'},
-    {"setxattr", c_setxattr, 'm'},   {"symlink", c_symlink, 'l'},
-    {"symlinkat", c_symlinkat, 'l'}, {"mknodat", c_mknodat, 'p'},
-    {"rename", c_rename_to, 'm'},    {"renameat2", c_renameat2_to, 'm'},
-    {"link", c_link_to, 'm'},
+    {"open", c_open_r, 'm', "opens"},
+    {"open", c_open_w, 'm', "writes"},
+    {"openat", c_openat_r, 'm', "opens"},
+    {"openat", c_openat_rw, 'm', "writes"},
+    {"openat", c_openat_c, 'm', "writes"},
+    {"openat", c_openat_t, 'm', "writes"},
+    {"openat", c_openat_d, THE_DIRECTORY, "opens"},
+    {"creat", c_creat, 'm', "writes"},
+    {"truncate", c_truncate, 'm', "writes"},
+    {"mkdir", c_mkdir, 'd', "writes"},
+    {"mkdirat", c_mkdirat, 'd', "writes"},
+    {"rmdir", c_rmdir, 'd', "writes"},
+    {"unlink", c_unlink, 'm', "writes"},
+    {"unlinkat", c_unlinkat, 'm', "writes"},
+    {"chmod", c_chmod, 'm', "writes"},
+    {"fchmodat", c_fchmodat, 'm', "writes"},
+    {"utimensat", c_utimensat, 'm', "writes"},
+    {"setxattr", c_setxattr, 'm', "writes"},
+    {"symlink", c_symlink, 'l', "writes"},
+    {"symlinkat", c_symlinkat, 'l', "writes"},
+    {"mknodat", c_mknodat, 'p', "writes"},
+    {"rename", c_rename_to, 'm', "writes"},
+    {"renameat2", c_renameat2_to, 'm', "writes"},
+    {"link", c_link_to, 'm', "writes"},
+    {"stat", c_stat, 'm', "paths"},
+    {"stat", c_stat, THE_DIRECTORY, "paths"},
+    {"lstat", c_lstat, 'm', "paths"},
+    {"newfstatat", c_newfstatat, 'm', "paths"},
+    {"statx", c_statx, 'm', "paths"},
+    {"access", c_access, 'm', "paths"},
+    {"faccessat", c_faccessat, 'm', "paths"},
+    {"faccessat2", c_faccessat2, 'm', "paths"},
+    {"readlink", c_readlink, 'm', "paths"},
+    {"readlinkat", c_readlinkat, 'm', "paths"},
+    {"getxattr", c_getxattr, 'm', "paths"},
+    {"listxattr", c_listxattr, 'm', "paths"},
+    {"statfs", c_statfs, 'm', "paths"},
+    {"chdir", c_chdir, THE_DIRECTORY, "paths"},
 };
 
 static const struct {
@@ -297,10 +395,11 @@ static const struct {
 
 /* ---- the log ---- */
 
-static void note(struct worker *w, const char *name, const char *path, int e, const char *how)
+static void note(struct worker *w, const char *name, const char *path, int e, const char *level,
+                 const char *how)
 {
     char line[1024];
-    int n = snprintf(line, sizeof(line), "%s %s %s %s\n", name, path, strerrorname_np(e), how);
+    int n = snprintf(line, sizeof(line), "%s %s %s %s %s\n", name, path, strerrorname_np(e), level, how);
 
     while (w->len + (size_t)n + 1 > w->cap) {
         w->cap = w->cap ? w->cap * 2 : 65536;
@@ -312,12 +411,12 @@ static void note(struct worker *w, const char *name, const char *path, int e, co
     w->len += (size_t)n;
 }
 
-static void judge(struct worker *w, const char *name, const struct target *t, int e)
+static void judge(struct worker *w, const char *name, const char *level, const struct target *t, int e)
 {
     bool hidden = t->zone == NONE || (t->zone == OUT && t->there);
 
     if (e == EACCES || e == EPERM || (e == ENOENT && hidden))
-        note(w, name, t->canon, e, t->how);
+        note(w, name, t->canon, e, level, t->how);
 }
 
 /* In a process of its own: the answer is its exit status. */
@@ -333,6 +432,13 @@ static int in_child(call_fn fn, const struct target *t)
     return WEXITSTATUS(status);
 }
 
+static enum zone some_zone(struct worker *w)
+{
+    enum zone zone = (enum zone)pick(w, ZONES);
+
+    return zone == NONE && spare_none ? RO : zone;
+}
+
 static void one(struct worker *w)
 {
     unsigned what = pick(w, 100), i;
@@ -341,18 +447,19 @@ static void one(struct worker *w)
     if (what < 10) {
         i = pick(w, sizeof(refused) / sizeof(refused[0]));
         if (done(syscall(refused[i].nr, -1L, 0L, 0L, 0L, 0L, 0L)) == EPERM)
-            note(w, refused[i].name, "-", EPERM, "plain");
+            note(w, refused[i].name, "-", EPERM, "writes", "plain");
         return;
     }
     if (what < 14) {
-        choose(w, (enum zone)pick(w, ZONES), 'm', &t);
+        choose(w, some_zone(w), 'm', &t);
         if (t.dirfd == AT_FDCWD)
-            judge(w, "execve", &t, in_child(c_execve, &t));
+            judge(w, "execve", "writes", &t, in_child(c_execve, &t));
         return;
     }
     i = pick(w, sizeof(calls) / sizeof(calls[0]));
-    choose(w, (enum zone)pick(w, ZONES), calls[i].kind, &t);
-    judge(w, calls[i].name, &t, what < 20 ? in_child(calls[i].fn, &t) : calls[i].fn(&t));
+    choose(w, some_zone(w), calls[i].kind, &t);
+    judge(w, calls[i].name, calls[i].level, &t,
+          what < 20 || calls[i].fn == c_chdir ? in_child(calls[i].fn, &t) : calls[i].fn(&t));
 }
 
 static void *run(void *arg)
@@ -378,33 +485,104 @@ static void storm(void)
     (void)setitimer(ITIMER_REAL, &every, NULL);
 }
 
-int main(int argc, char **argv)
+static void calm(void)
+{
+    struct itimerval none = {0};
+
+    (void)setitimer(ITIMER_REAL, &none, NULL);
+    (void)signal(SIGALRM, SIG_IGN);
+}
+
+static void start(struct worker *w, unsigned id, char **argv)
+{
+    *w = (struct worker){.id = id,
+                         .state = strtoull(argv[2], NULL, 10) * 1000003 + id + 1,
+                         .count = strtoul(argv[3], NULL, 10) / (THREADS + PROCESSES)};
+}
+
+static bool append(const char *name, const struct worker *w)
+{
+    int fd = open(name, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+    bool ok = fd >= 0 && (w->len == 0 || write(fd, w->log, w->len) == (ssize_t)w->len);
+
+    return fd >= 0 && close(fd) == 0 && ok;
+}
+
+/* One life: some of the calls, then the same program again, with another seed. */
+static int live(char **argv, unsigned id, unsigned rounds)
+{
+    char seed[32], left[32];
+    struct worker w;
+
+    start(&w, id, argv);
+    w.count /= ROUNDS;
+    w.state += rounds * UINT64_C(7919);
+    storm();
+    (void)run(&w);
+    calm();
+    if (!append(argv[1], &w))
+        return 6;
+    free(w.log);
+    if (rounds <= 1)
+        return 0;
+    (void)snprintf(seed, sizeof(seed), "%s", argv[2]);
+    (void)snprintf(left, sizeof(left), "%u", rounds - 1);
+    (void)execl(argv[0], argv[0], argv[1], seed, argv[3], argv[4], argv[5], argv[6], left, (char *)NULL);
+    return 7;
+}
+
+static pid_t start_process(char **argv, unsigned id)
+{
+    char number[32], rounds[32];
+    pid_t pid = fork();
+
+    if (pid != 0)
+        return pid;
+    (void)snprintf(number, sizeof(number), "%u", id);
+    (void)snprintf(rounds, sizeof(rounds), "%u", ROUNDS);
+    (void)execl(argv[0], argv[0], argv[1], argv[2], argv[3], argv[4], argv[5], number, rounds, (char *)NULL);
+    _exit(8);
+}
+
+/* All workers; the threads' lines are written when all is over. */
+static int live_all(char **argv)
 {
     struct worker w[THREADS];
     pthread_t thread[THREADS];
-    struct itimerval none = {0};
-    FILE *log;
+    pid_t pid[PROCESSES];
+    int status, rc = 0;
 
-    if (argc != 6)
-        return 2;
-    work = argv[4];
-    outside = argv[5];
-    work_fd = open(work, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (chdir(work) < 0 || work_fd < 0)
-        return 3;
+    for (unsigned i = 0; i < PROCESSES; i++)
+        pid[i] = start_process(argv, THREADS + i);
     storm();
     for (unsigned i = 0; i < THREADS; i++) {
-        w[i] = (struct worker){.id = i,
-                               .state = strtoull(argv[2], NULL, 10) * 1000003 + i + 1,
-                               .count = strtoul(argv[3], NULL, 10) / THREADS};
+        start(&w[i], i, argv);
         if (pthread_create(&thread[i], NULL, run, &w[i]) != 0)
             return 4;
     }
     for (unsigned i = 0; i < THREADS; i++)
         (void)pthread_join(thread[i], NULL);
-    (void)setitimer(ITIMER_REAL, &none, NULL);
-    log = fopen(argv[1], "we");
-    for (unsigned i = 0; log && i < THREADS; i++)
-        (void)fwrite(w[i].log ? w[i].log : "", 1, w[i].len, log);
-    return log && fclose(log) == 0 ? 0 : 5;
+    calm();
+    for (unsigned i = 0; i < PROCESSES; i++)
+        if (pid[i] < 0 || waitpid(pid[i], &status, 0) < 0 || status != 0)
+            rc = 9;
+    for (unsigned i = 0; i < THREADS; i++)
+        if (!append(argv[1], &w[i]))
+            rc = 5;
+    return rc;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc != 6 && argc != 8)
+        return 2;
+    work = argv[4];
+    outside = argv[5];
+    spare_none = strchr(argv[2], 'n') != NULL;
+    work_fd = open(work, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (chdir(work) < 0 || work_fd < 0)
+        return 3;
+    if (argc == 8)
+        return live(argv, (unsigned)strtoul(argv[6], NULL, 10), (unsigned)strtoul(argv[7], NULL, 10));
+    return live_all(argv);
 }

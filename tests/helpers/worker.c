@@ -143,8 +143,9 @@ int main(int argc, char **argv)
         return check();
     (void)printf("working at %s\n", phase ? phase : "?");
     (void)fflush(stdout);
-    if (open("/etc/shadow", O_RDONLY) >= 0) /* a denial an attempt */
-        return 4;
+    for (int i = 0; i < 3; i++)
+        if (open("/etc/shadow", O_RDONLY) >= 0) /* a denial an attempt, and repeats that are folded */
+            return 4;
     for (size_t i = 0; phase && i < sizeof(phases) / sizeof(phases[0]); i++)
         if (strcmp(phase, phases[i].name) == 0)
             phases[i].fn();

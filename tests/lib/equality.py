@@ -1,11 +1,15 @@
 #!/usr/bin/env python3
-"""equality.py ANSWERS AUDIT: the answers of the policy that a program wrote down (tests/helpers/varied.c) against the denials
-on record, as multisets of (system call, path, errno). Prints what is on one side only; exit status 0 if nothing is."""
+"""equality.py ANSWERS AUDIT LEVEL: the answers of the policy that a program wrote down (tests/helpers/varied.c) against the denials
+on record, as multisets of (system call, path, errno), as far as LEVEL watches the calls. Prints what is on one side only; exit status 0 if nothing is."""
 import collections, json, sys
 
+LEVELS = ["writes", "opens", "paths"]
+level = LEVELS.index(sys.argv[3])
 got, how = collections.Counter(), {}
 for line in open(sys.argv[1]):
-    call, path, errno, way = line.split()
+    call, path, errno, at, way = line.split()
+    if LEVELS.index(at) > level:
+        continue
     got[call, path, errno] += 1
     how[call, path, errno] = way
 recorded = collections.Counter()
