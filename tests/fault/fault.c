@@ -15,6 +15,7 @@
  *   ENOSPC EIO ENOMEM   the Nth C operation fails
  *   full          from the Nth C operation on, everything that needs space fails with ENOSPC
  *   EMFILE        the Nth O operation fails
+ * ORCH_FAULT_ONLY=PATH  counts operations on that path alone
  * ORCH_FAULT_LOG=FILE  gets a line for each operation, "C|O NUMBER NAME PATH"; with ORCH_FAULT for those
  *                      alone that were made to fail, "F NUMBER NAME PATH"
  */
@@ -42,7 +43,7 @@ enum { CHANGES = 1, OPENS = 2, GROWS = 4 }; /* GROWS: needs space on the disk */
 static struct {
     pid_t pid; /* 0: not asked to do anything */
     unsigned long at, changes, opens;
-    const char *mode, *log;
+    const char *mode, *log, *only;
     int errnum;
     bool armed; /* the process dies behind the operation that runs now */
 } fault;
@@ -57,6 +58,7 @@ __attribute__((constructor)) static void read_environment(void)
     char *spec = getenv("ORCH_FAULT"), *end = NULL;
 
     fault.log = getenv("ORCH_FAULT_LOG");
+    fault.only = getenv("ORCH_FAULT_ONLY");
     fault.mode = "";
     if (spec) {
         fault.at = strtoul(spec, &end, 10);
@@ -81,16 +83,13 @@ static void die(void)
         (void)pause();
 }
 
-/* Opened anew each time, by system calls that are not counted: the product closes what it did not open. */
-static void note(char kind, unsigned long n, const char *name, int fd, const char *path)
+/* The whole path of what an operation is on. */
+static void whole_path(int fd, const char *path, char ret[2 * PATH_MAX])
 {
-    char proc[40], dir[PATH_MAX] = "", line[2 * PATH_MAX + 64];
+    char proc[40], dir[PATH_MAX] = "";
     bool whole = path && *path == '/';
     ssize_t len = -1;
-    long log;
 
-    if (!fault.log || (fault.at && kind != 'F'))
-        return;
     if (!whole && fd >= 0) {
         (void)snprintf(proc, sizeof(proc), "/proc/self/fd/%d", fd);
         len = readlink(proc, dir, sizeof(dir) - 1);
@@ -98,8 +97,18 @@ static void note(char kind, unsigned long n, const char *name, int fd, const cha
         len = readlink("/proc/self/cwd", dir, sizeof(dir) - 1);
     }
     dir[len > 0 ? len : 0] = '\0';
-    (void)snprintf(line, sizeof(line), "%c %lu %s %s%s%s\n", kind, n, name, dir,
-                   path && *path && !whole ? "/" : "", path ? path : "");
+    (void)snprintf(ret, 2 * PATH_MAX, "%s%s%s", dir, path && *path && !whole ? "/" : "", path ? path : "");
+}
+
+/* Opened anew each time, by system calls that are not counted: the product closes what it did not open. */
+static void note(char kind, unsigned long n, const char *name, const char *path)
+{
+    char line[2 * PATH_MAX + 64];
+    long log;
+
+    if (!fault.log || (fault.at && kind != 'F'))
+        return;
+    (void)snprintf(line, sizeof(line), "%c %lu %s %s\n", kind, n, name, path);
     log = syscall(SYS_openat, AT_FDCWD, fault.log, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
     if (log >= 0) {
         (void)!syscall(SYS_write, log, line, strlen(line));
@@ -111,14 +120,21 @@ static void note(char kind, unsigned long n, const char *name, int fd, const cha
 static bool meets(const char *name, int fd, const char *path, unsigned kind)
 {
     int saved = errno;
+    char where[2 * PATH_MAX] = "";
     bool change, open, fail;
 
     if (getpid() != fault.pid)
         return false;
+    if (fault.log || fault.only)
+        whole_path(fd, path, where);
+    if (fault.only && strcmp(fault.only, where) != 0) {
+        errno = saved;
+        return false;
+    }
     if (kind & CHANGES)
-        note('C', ++fault.changes, name, fd, path);
+        note('C', ++fault.changes, name, where);
     if (kind & OPENS)
-        note('O', ++fault.opens, name, fd, path);
+        note('O', ++fault.opens, name, where);
     change = (kind & CHANGES) && fault.changes == fault.at;
     open = (kind & OPENS) && fault.opens == fault.at;
     fail = is("EMFILE") ? open : change;
@@ -128,7 +144,7 @@ static bool meets(const char *name, int fd, const char *path, unsigned kind)
         errno = saved;
         return false;
     }
-    note('F', fault.at, name, fd, path);
+    note('F', fault.at, name, where);
     if (is("kill") || (is("torn") && strcmp(name, "write") != 0))
         die();
     fault.armed = is("kill-after") || is("torn");
