@@ -59,7 +59,7 @@ static void print_suggested(struct orch_buf *out, const char *indent, const stru
     if (v->line && v->bounds)
         orch_buf_printf(out, "%s  %s\n", indent, v->bounds);
     if (v->why)
-        orch_buf_printf(out, "%snot to be allowed by a line: %s\n", indent, v->why);
+        orch_buf_printf(out, "%sno line to allow it: %s\n", indent, v->why);
 }
 
 static void print_row(struct orch_buf *out, const struct row *r, const struct section *c,
