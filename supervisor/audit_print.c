@@ -208,8 +208,14 @@ static int print_text(int run_dirfd, int out_fd, const struct orch_audit_filter 
 }
 
 int orch_audit_print(int run_dirfd, int out_fd, enum orch_audit_format format,
-                     const struct orch_audit_filter *filter, struct orch_suggester *suggester,
-                     struct orch_err *err)
+                     const struct orch_audit_filter *filter, struct orch_err *err)
+{
+    return orch_audit_print_suggested(run_dirfd, out_fd, format, filter, NULL, err);
+}
+
+int orch_audit_print_suggested(int run_dirfd, int out_fd, enum orch_audit_format format,
+                               const struct orch_audit_filter *filter, struct orch_suggester *suggester,
+                               struct orch_err *err)
 {
     static const struct orch_audit_filter all;
     static int (*const formats[])(int, int, const struct orch_audit_filter *, struct orch_suggester *,
