@@ -73,11 +73,13 @@ enum orch_audit_format {
     ORCH_AUDIT_SARIF, /* SARIF 2.1.0, a result a group of denials */
 };
 
-/* A finished or running log, verified to its end before anything is printed: exit 7. filter NULL: all;
- * suggester NULL: what would allow a denial is not told. */
-struct orch_suggester;
+/* A finished or running log, verified to its end before anything is printed: exit 7. filter NULL: all. */
 int orch_audit_print(int run_dirfd, int out_fd, enum orch_audit_format format,
-                     const struct orch_audit_filter *filter, struct orch_suggester *suggester,
-                     struct orch_err *err);
+                     const struct orch_audit_filter *filter, struct orch_err *err);
+/* The same, with what would allow each denial (suggest.h). */
+struct orch_suggester;
+int orch_audit_print_suggested(int run_dirfd, int out_fd, enum orch_audit_format format,
+                               const struct orch_audit_filter *filter, struct orch_suggester *suggester,
+                               struct orch_err *err);
 
 #endif

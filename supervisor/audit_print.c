@@ -59,7 +59,7 @@ static void print_suggested(struct orch_buf *out, const char *indent, const stru
     if (v->line && v->bounds)
         orch_buf_printf(out, "%s  %s\n", indent, v->bounds);
     if (v->why)
-        orch_buf_printf(out, "%snot to be allowed by a line: %s\n", indent, v->why);
+        orch_buf_printf(out, "%sno line to allow it: %s\n", indent, v->why);
 }
 
 static void print_row(struct orch_buf *out, const struct row *r, const struct section *c,
@@ -209,8 +209,14 @@ static int print_text(int run_dirfd, int out_fd, const struct orch_audit_filter 
 }
 
 int orch_audit_print(int run_dirfd, int out_fd, enum orch_audit_format format,
-                     const struct orch_audit_filter *filter, struct orch_suggester *suggester,
-                     struct orch_err *err)
+                     const struct orch_audit_filter *filter, struct orch_err *err)
+{
+    return orch_audit_print_suggested(run_dirfd, out_fd, format, filter, NULL, err);
+}
+
+int orch_audit_print_suggested(int run_dirfd, int out_fd, enum orch_audit_format format,
+                               const struct orch_audit_filter *filter, struct orch_suggester *suggester,
+                               struct orch_err *err)
 {
     static const struct orch_audit_filter all;
     static int (*const formats[])(int, int, const struct orch_audit_filter *, struct orch_suggester *,

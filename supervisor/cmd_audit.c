@@ -327,7 +327,7 @@ static int print(const struct orch_options *opt, const struct orch_rundir *dir, 
         (void)fprintf(stderr, "orch-sandbox: what would allow a denial is not told: %s\n", why.msg);
     else if (q->format != ORCH_AUDIT_JSON)
         s = orch_suggester_new(&kept);
-    k = orch_audit_print(dir->fd, STDOUT_FILENO, q->format, &q->filter, s, err);
+    k = orch_audit_print_suggested(dir->fd, STDOUT_FILENO, q->format, &q->filter, s, err);
     orch_suggester_free(s);
     orch_run_fini(&kept);
     return k;

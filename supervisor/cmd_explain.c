@@ -241,7 +241,7 @@ static void put_suggested(struct orch_run *run, const struct record *r, struct o
     if (v->line && v->bounds)
         orch_buf_printf(out, "  %s\n", v->bounds);
     if (v->why)
-        orch_buf_printf(out, "not to be allowed by a line: %s\n", v->why);
+        orch_buf_printf(out, "no line to allow it: %s\n", v->why);
     orch_suggester_free(s);
 }
 

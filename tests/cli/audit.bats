@@ -171,7 +171,7 @@ END
         n=$((n + 1))
         [[ "$output" == *"step 1, the filter: "* ]]
         [[ "$output" == *"replayed: the same answer by the same rule"* ]]
-        [[ "$output" == *"to allow, "* || "$output" == *"not to be allowed by a line: "* ]]
+        [[ "$output" == *"to allow, "* || "$output" == *"no line to allow it: "* ]]
     done
     [ "$n" -ge 4 ]
     # The answer is that of the documents as the run kept them, whatever they say now.

@@ -66,7 +66,7 @@ static void read_it(void)
     if (rc < 0 && (err.errnum == 0 || err.exit_code == 0))
         abort();
     for (unsigned format = ORCH_AUDIT_TEXT; format <= ORCH_AUDIT_SARIF; format++)
-        if ((orch_audit_print(dir_fd, null_fd, format, NULL, NULL, &err) == 0) != (rc == 0))
+        if ((orch_audit_print(dir_fd, null_fd, format, NULL, &err) == 0) != (rc == 0))
             abort();
 }
 

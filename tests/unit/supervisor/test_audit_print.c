@@ -56,7 +56,7 @@ static int report(enum orch_audit_format format, struct orch_buf *out)
     int rc;
 
     assert_true(fd >= 0);
-    rc = orch_audit_print(dir_fd, fd, format, NULL, NULL, &err);
+    rc = orch_audit_print(dir_fd, fd, format, NULL, &err);
     assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
     assert_int_equal(orch_read_all(fd, 1u << 24, out), 0);
     return rc;
