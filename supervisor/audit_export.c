@@ -119,10 +119,12 @@ static void put_json_cell(struct orch_buf *out, const cJSON *rec, const char *na
 static void put_suggestion(struct emit *e, const cJSON *rec)
 {
     const struct orch_suggested *v;
+    ORCH_AUTO_FREE char *args = orch_member_json(rec, "args");
     struct row row = {0};
 
     for (size_t i = 0; i < N_FIELDS; i++)
         row.f[i] = orch_member_text(rec, orch_field_names[i]);
+    row.f[F_ARGS] = args;
     v = orch_same(orch_member_text(rec, "event"), "denial")
             ? orch_suggest(e->suggester, &row, orch_member_text(rec, "phase"), orch_member_text(rec, "gate"),
                            e->nested)

@@ -233,7 +233,8 @@ static void put_suggested(struct orch_run *run, const struct record *r, struct o
                                   [F_PATH2] = r->path2,
                                   [F_ACTION] = r->action,
                                   [F_RULE] = r->rule,
-                                  [F_DETAIL] = r->detail}};
+                                  [F_DETAIL] = r->detail,
+                                  [F_ARGS] = r->args}};
     const struct orch_suggested *v = orch_suggest(s, &row, r->phase, r->gate, false);
 
     if (v->line)

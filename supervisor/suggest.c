@@ -387,8 +387,8 @@ static void answer(struct orch_suggester *s, const struct row *row, const struct
 static void key_of(const struct row *row, const char *phase, const char *gate, bool nested,
                    struct orch_buf *key)
 {
-    static const enum field decides[] = {F_CLASS, F_SYSCALL,   F_ACCESS, F_PATH, F_PATH_B64,
-                                         F_PATH2, F_PATH2_B64, F_ACTION, F_RULE, F_DETAIL};
+    static const enum field decides[] = {F_CLASS,     F_SYSCALL, F_ACCESS, F_PATH,   F_PATH_B64, F_PATH2,
+                                         F_PATH2_B64, F_ACTION,  F_RULE,   F_DETAIL, F_ARGS};
 
     orch_buf_char(key, nested ? 'n' : 'f');
     orch_key_str(key, phase);

@@ -356,6 +356,20 @@ static bool try_rule(struct orch_trial *t, const struct orch_syscall_rule *by)
     return found;
 }
 
+/* For a call that is judged by its registers: where just this argument has just this value. */
+static bool try_argument(struct orch_trial *t)
+{
+    const struct orch_refused *r = t->refused;
+
+    for (unsigned i = 0; i < 6; i++) {
+        const struct orch_arg_cond c = {.index = i, .op = ORCH_OP_EQ, .value = r->args[i]};
+
+        if ((r->known & (1u << i)) && orch_try_one(t, ORCH_EDIT_RULES, allow_rule(r->name, &c, 1)))
+            return true;
+    }
+    return false;
+}
+
 static bool suggest_call(struct orch_trial *t, const struct row *row)
 {
     const struct orch_refused *r = t->refused;
@@ -364,7 +378,9 @@ static bool suggest_call(struct orch_trial *t, const struct row *row)
     if (by)
         return try_rule(t, by);
     return orch_try_one(t, ORCH_EDIT_ALLOW, quoted(r->name)) ||
-           orch_try_one(t, ORCH_EDIT_RULES, allow_rule(r->name, NULL, 0));
+           (r->known && strcmp(r->name, "socket") == 0 &&
+            orch_try_one(t, ORCH_EDIT_ALLOW, quoted("@network-client"))) ||
+           orch_try_one(t, ORCH_EDIT_RULES, allow_rule(r->name, NULL, 0)) || try_argument(t);
 }
 
 /* ---- all of them ---- */

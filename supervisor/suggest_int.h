@@ -29,8 +29,9 @@ struct orch_refused {
     int nr;
     const char *name; /* of the call, borrowed from the row */
     uint64_t args[6];
-    bool has_args; /* what they were is known, as far as it decided */
-    size_t limit;  /* where it is in struct orch_profile, and what it was */
+    bool has_args;  /* what they were is known, as far as it decided: */
+    unsigned known; /* a bit for each that is on record */
+    size_t limit;   /* where it is in struct orch_profile, and what it was */
     uint64_t limit_was;
 };
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/io.h"
+#include "policy/args.h"
 #include "supervisor/output.h"
 
 #define REPLACEMENT "\357\277\275" /* U+FFFD: stands in a record for a byte that is not UTF-8 */
@@ -86,11 +87,18 @@ static bool read_paths(const struct row *row, struct orch_refused *ret, const ch
 
 static bool read_call(const struct row *row, struct orch_refused *ret, const char **ret_why)
 {
+    ORCH_AUTO(orch_json_freep) struct orch_json *doc = NULL;
+    ORCH_AUTO(orch_diags_fini) struct orch_diags d = {0};
+
     ret->kind = ORCH_WANTS_CALL;
     ret->name = row->f[F_SYSCALL];
     ret->nr = ret->name ? orch_explain_number(ret->name) : -1;
     if (ret->nr < 0)
         *ret_why = "a call without a name here cannot stand in a profile";
+    if (ret->nr >= 0 && row->f[F_ARGS] &&
+        orch_json_parse("args", row->f[F_ARGS], strlen(row->f[F_ARGS]), &doc, &d) == 0)
+        ret->known = orch_args_read(ret->nr, orch_json_root(doc), ret->args);
+    ret->has_args = ret->known != 0;
     return ret->nr >= 0;
 }
 
