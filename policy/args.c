@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include "policy/profile_int.h"
+#include "policy/syscalls.h"
 #include "policy/sysgroups.h"
 #include "policy/sysgroups_list.h"
 
@@ -110,76 +111,73 @@ static const struct {
 
 /* Descriptors are left out: they are other numbers for the same thing, and would keep repeats apart. */
 static const struct row {
-    int nr;
+    bool given;
     struct {
         uint8_t index;
         uint8_t kind;
         const char *name;
     } args[MAX_ARGS];
-} rows[] = {
-    {ORCH_NR_open, {{1, OPEN, "flags"}, {2, OPEN_MODE, "mode"}}},
-    {ORCH_NR_openat, {{2, OPEN, "flags"}, {3, OPEN_MODE, "mode"}}},
-    {ORCH_NR_creat, {{1, FILE_MODE, "mode"}}},
-    {ORCH_NR_mkdir, {{1, FILE_MODE, "mode"}}},
-    {ORCH_NR_mkdirat, {{2, FILE_MODE, "mode"}}},
-    {ORCH_NR_mknod, {{1, FILE_MODE, "mode"}}},
-    {ORCH_NR_mknodat, {{2, FILE_MODE, "mode"}}},
-    {ORCH_NR_chmod, {{1, FILE_MODE, "mode"}}},
-    {ORCH_NR_fchmod, {{1, FILE_MODE, "mode"}}},
-    {ORCH_NR_fchmodat, {{2, FILE_MODE, "mode"}}},
-    {ORCH_NR_fchmodat2, {{2, FILE_MODE, "mode"}, {3, NOFOLLOW, "flags"}}},
-    {ORCH_NR_chown, {{1, NUMBER, "uid"}, {2, NUMBER, "gid"}}},
-    {ORCH_NR_lchown, {{1, NUMBER, "uid"}, {2, NUMBER, "gid"}}},
-    {ORCH_NR_fchownat, {{2, NUMBER, "uid"}, {3, NUMBER, "gid"}, {4, NOFOLLOW, "flags"}}},
-    {ORCH_NR_utimensat, {{3, NOFOLLOW, "flags"}}},
-    {ORCH_NR_access, {{1, ACCESS, "mode"}}},
-    {ORCH_NR_faccessat, {{2, ACCESS, "mode"}}},
-    {ORCH_NR_faccessat2, {{2, ACCESS, "mode"}, {3, EACCESS, "flags"}}},
-    {ORCH_NR_newfstatat, {{3, STAT, "flags"}}},
-    {ORCH_NR_statx, {{2, STAT, "flags"}}},
-    {ORCH_NR_unlinkat, {{2, UNLINK, "flags"}}},
-    {ORCH_NR_linkat, {{4, LINK, "flags"}}},
-    {ORCH_NR_renameat2, {{4, RENAME, "flags"}}},
-    {ORCH_NR_socket, {{0, FAMILY, "family"}, {1, TYPE, "type"}, {2, PROTOCOL, "protocol"}}},
-    {ORCH_NR_socketpair, {{0, FAMILY, "family"}, {1, TYPE, "type"}, {2, PROTOCOL, "protocol"}}},
-    {ORCH_NR_connect, {{0, 0, NULL}}},
-    {ORCH_NR_bind, {{0, 0, NULL}}},
-    {ORCH_NR_sendto, {{3, MESSAGE, "flags"}}},
-    {ORCH_NR_clone, {{0, CLONE, "flags"}}},
-    {ORCH_NR_unshare, {{0, UNSHARE, "flags"}}},
-    {ORCH_NR_setns, {{1, UNSHARE, "flags"}}},
-    {ORCH_NR_prctl, {{0, PRCTL, "option"}}},
-    {ORCH_NR_arch_prctl, {{0, ARCH, "option"}}},
-    {ORCH_NR_ioctl, {{1, IOCTL, "request"}}},
-    {ORCH_NR_fcntl, {{1, FCNTL, "command"}}},
-    {ORCH_NR_mount, {{3, MOUNT, "flags"}}},
-    {ORCH_NR_umount2, {{1, UMOUNT, "flags"}}},
-    {ORCH_NR_kill, {{0, NUMBER, "pid"}, {1, SIGNAL, "signal"}}},
-    {ORCH_NR_tkill, {{0, NUMBER, "tid"}, {1, SIGNAL, "signal"}}},
-    {ORCH_NR_tgkill, {{0, NUMBER, "pid"}, {1, NUMBER, "tid"}, {2, SIGNAL, "signal"}}},
-    {ORCH_NR_pidfd_send_signal, {{1, SIGNAL, "signal"}}},
-    {ORCH_NR_ptrace, {{0, PTRACE, "request"}, {1, NUMBER, "pid"}}},
-    {ORCH_NR_seccomp, {{0, SECCOMP, "operation"}, {1, SECCOMP_FLAGS, "flags"}}},
-    {ORCH_NR_personality, {{0, PERSONALITY, "persona"}}},
-    {ORCH_NR_mprotect, {{2, PROTECTION, "protection"}}},
-    {ORCH_NR_setrlimit, {{0, RESOURCE, "resource"}}},
-    {ORCH_NR_prlimit64, {{0, NUMBER, "pid"}, {1, RESOURCE, "resource"}}},
+} rows[ORCH_SC_MAX] = {
+    [ORCH_NR_open] = {true, {{1, OPEN, "flags"}, {2, OPEN_MODE, "mode"}}},
+    [ORCH_NR_openat] = {true, {{2, OPEN, "flags"}, {3, OPEN_MODE, "mode"}}},
+    [ORCH_NR_creat] = {true, {{1, FILE_MODE, "mode"}}},
+    [ORCH_NR_mkdir] = {true, {{1, FILE_MODE, "mode"}}},
+    [ORCH_NR_mkdirat] = {true, {{2, FILE_MODE, "mode"}}},
+    [ORCH_NR_mknod] = {true, {{1, FILE_MODE, "mode"}}},
+    [ORCH_NR_mknodat] = {true, {{2, FILE_MODE, "mode"}}},
+    [ORCH_NR_chmod] = {true, {{1, FILE_MODE, "mode"}}},
+    [ORCH_NR_fchmod] = {true, {{1, FILE_MODE, "mode"}}},
+    [ORCH_NR_fchmodat] = {true, {{2, FILE_MODE, "mode"}}},
+    [ORCH_NR_fchmodat2] = {true, {{2, FILE_MODE, "mode"}, {3, NOFOLLOW, "flags"}}},
+    [ORCH_NR_chown] = {true, {{1, NUMBER, "uid"}, {2, NUMBER, "gid"}}},
+    [ORCH_NR_lchown] = {true, {{1, NUMBER, "uid"}, {2, NUMBER, "gid"}}},
+    [ORCH_NR_fchownat] = {true, {{2, NUMBER, "uid"}, {3, NUMBER, "gid"}, {4, NOFOLLOW, "flags"}}},
+    [ORCH_NR_utimensat] = {true, {{3, NOFOLLOW, "flags"}}},
+    [ORCH_NR_access] = {true, {{1, ACCESS, "mode"}}},
+    [ORCH_NR_faccessat] = {true, {{2, ACCESS, "mode"}}},
+    [ORCH_NR_faccessat2] = {true, {{2, ACCESS, "mode"}, {3, EACCESS, "flags"}}},
+    [ORCH_NR_newfstatat] = {true, {{3, STAT, "flags"}}},
+    [ORCH_NR_statx] = {true, {{2, STAT, "flags"}}},
+    [ORCH_NR_unlinkat] = {true, {{2, UNLINK, "flags"}}},
+    [ORCH_NR_linkat] = {true, {{4, LINK, "flags"}}},
+    [ORCH_NR_renameat2] = {true, {{4, RENAME, "flags"}}},
+    [ORCH_NR_socket] = {true, {{0, FAMILY, "family"}, {1, TYPE, "type"}, {2, PROTOCOL, "protocol"}}},
+    [ORCH_NR_socketpair] = {true, {{0, FAMILY, "family"}, {1, TYPE, "type"}, {2, PROTOCOL, "protocol"}}},
+    [ORCH_NR_connect] = {true, {{0, 0, NULL}}},
+    [ORCH_NR_bind] = {true, {{0, 0, NULL}}},
+    [ORCH_NR_sendto] = {true, {{3, MESSAGE, "flags"}}},
+    [ORCH_NR_clone] = {true, {{0, CLONE, "flags"}}},
+    [ORCH_NR_unshare] = {true, {{0, UNSHARE, "flags"}}},
+    [ORCH_NR_setns] = {true, {{1, UNSHARE, "flags"}}},
+    [ORCH_NR_prctl] = {true, {{0, PRCTL, "option"}}},
+    [ORCH_NR_arch_prctl] = {true, {{0, ARCH, "option"}}},
+    [ORCH_NR_ioctl] = {true, {{1, IOCTL, "request"}}},
+    [ORCH_NR_fcntl] = {true, {{1, FCNTL, "command"}}},
+    [ORCH_NR_mount] = {true, {{3, MOUNT, "flags"}}},
+    [ORCH_NR_umount2] = {true, {{1, UMOUNT, "flags"}}},
+    [ORCH_NR_kill] = {true, {{0, NUMBER, "pid"}, {1, SIGNAL, "signal"}}},
+    [ORCH_NR_tkill] = {true, {{0, NUMBER, "tid"}, {1, SIGNAL, "signal"}}},
+    [ORCH_NR_tgkill] = {true, {{0, NUMBER, "pid"}, {1, NUMBER, "tid"}, {2, SIGNAL, "signal"}}},
+    [ORCH_NR_pidfd_send_signal] = {true, {{1, SIGNAL, "signal"}}},
+    [ORCH_NR_ptrace] = {true, {{0, PTRACE, "request"}, {1, NUMBER, "pid"}}},
+    [ORCH_NR_seccomp] = {true, {{0, SECCOMP, "operation"}, {1, SECCOMP_FLAGS, "flags"}}},
+    [ORCH_NR_personality] = {true, {{0, PERSONALITY, "persona"}}},
+    [ORCH_NR_mprotect] = {true, {{2, PROTECTION, "protection"}}},
+    [ORCH_NR_setrlimit] = {true, {{0, RESOURCE, "resource"}}},
+    [ORCH_NR_prlimit64] = {true, {{0, NUMBER, "pid"}, {1, RESOURCE, "resource"}}},
 };
 
 static const struct row *find_row(int nr)
 {
-    for (size_t i = 0; i < ORCH_NELEM(rows); i++)
-        if (rows[i].nr == nr)
-            return &rows[i];
-    return NULL;
+    return nr >= 0 && nr < ORCH_SC_MAX && rows[nr].given ? &rows[nr] : NULL;
 }
 
 bool orch_args_row(size_t i, int *ret_nr, unsigned *ret_index, const char **ret_name, const char **ret_names)
 {
-    const struct row *r = i < ORCH_NELEM(rows) * MAX_ARGS ? &rows[i / MAX_ARGS] : NULL;
-    if (r == NULL)
+    if (i >= ORCH_SC_MAX * MAX_ARGS)
         return false;
-    *ret_nr = r->nr;
+    const struct row *r = &rows[i / MAX_ARGS];
+    *ret_nr = (int)(i / MAX_ARGS);
     *ret_index = r->args[i % MAX_ARGS].index;
     *ret_name = r->args[i % MAX_ARGS].name;
     *ret_names = kinds[r->args[i % MAX_ARGS].kind].names;

@@ -38,7 +38,7 @@ void orch_args_write(struct orch_args *a, struct orch_jw *w, int nr, bool all, c
  * a bit for each that it tells. */
 unsigned orch_args_read(int nr, const cJSON *args, uint64_t ret[6]);
 
-/* The rows, for tests: false behind the last. */
+/* The arguments with a name, for tests: false behind the last; ret_name NULL: none here. */
 bool orch_args_row(size_t i, int *ret_nr, unsigned *ret_index, const char **ret_name, const char **ret_names);
 
 #endif

@@ -52,6 +52,7 @@ struct orch_audit {
     struct orch_denial_counts counts;
     uint64_t total;
     struct orch_groups groups;
+    size_t last, last_who; /* indices found last */
     struct orch_args *names;
     struct orch_buf key, who, line, event;
 };
@@ -164,8 +165,7 @@ static bool who_number(struct orch_audit *a, const char *exe, const char *comm, 
     size_t at;
 
     orch_key_of_who(&a->who, exe, comm, parents);
-    hash = orch_audit_map_hash(&a->whos, a->who.data, a->who.len);
-    at = orch_audit_map_find(&a->whos, a->who.data, a->who.len, hash);
+    at = orch_audit_map_again(&a->whos, &a->who, &a->last_who, &hash);
     if (at == ORCH_MAP_NONE) {
         if (a->whos.bytes + a->who.len > MAX_WHO_BYTES)
             return false;
@@ -193,14 +193,12 @@ static struct fold *fold_add(struct orch_audit *a, enum orch_kind kind, uint64_t
     return &a->folds[at];
 }
 
-/* Counts a repeat of the key in a->key; NULL if it is new. The hash is handed on. */
+/* Counts a repeat of the key in a->key; NULL if it is new: then its hash is handed on. */
 static struct fold *fold_repeat(struct orch_audit *a, pid_t pid, pid_t tid, uint64_t *ret_hash)
 {
-    uint64_t hash = orch_audit_map_hash(&a->map, a->key.data, a->key.len);
-    size_t at = orch_audit_map_find(&a->map, a->key.data, a->key.len, hash);
+    size_t at = orch_audit_map_again(&a->map, &a->key, &a->last, ret_hash);
     struct fold *f;
 
-    *ret_hash = hash;
     if (at == ORCH_MAP_NONE)
         return NULL;
     f = &a->folds[at];

@@ -47,6 +47,20 @@ size_t orch_audit_map_find(const struct orch_audit_map *m, const void *key, size
     return ORCH_MAP_NONE;
 }
 
+size_t orch_audit_map_again(const struct orch_audit_map *m, const struct orch_buf *key, size_t *at,
+                            uint64_t *ret_hash)
+{
+    size_t found;
+
+    if (*at < m->n && m->keys[*at].len == key->len && memcmp(m->keys[*at].data, key->data, key->len) == 0)
+        return *at;
+    *ret_hash = orch_audit_map_hash(m, key->data, key->len);
+    found = orch_audit_map_find(m, key->data, key->len, *ret_hash);
+    if (found != ORCH_MAP_NONE)
+        *at = found;
+    return found;
+}
+
 static void map_place(struct orch_audit_map *m, size_t index)
 {
     size_t i = m->keys[index].hash & (m->n_slots - 1);

@@ -34,6 +34,10 @@ struct orch_audit_map {
 
 uint64_t orch_audit_map_hash(const struct orch_audit_map *m, const void *key, size_t len);
 size_t orch_audit_map_find(const struct orch_audit_map *m, const void *key, size_t len, uint64_t hash);
+/* The same with the index found last (*at, any value at first) tried before all others, and kept there: most
+ * records in a row are alike. ret_hash is set only where it is looked for. */
+size_t orch_audit_map_again(const struct orch_audit_map *m, const struct orch_buf *key, size_t *at,
+                            uint64_t *ret_hash);
 size_t orch_audit_map_add(struct orch_audit_map *m, const void *key, size_t len,
                           uint64_t hash); /* must not be there yet */
 void orch_audit_map_fini(

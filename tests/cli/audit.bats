@@ -56,7 +56,7 @@ END
     audit --phase one
     [[ "$output" == *"/etc/shadow"* && "$output" != *"phase two"* && "$output" == *"shown: only what was asked for, phase one"* ]]
     audit --phase two.1 --class syscall
-    [[ "$output" != *"/etc/shadow"* && "$output" == *"class syscall"* && "$output" == *unshare* ]]
+    [[ "$output" != *"/etc/shadow"* && "$output" == *"class syscall"* && "$output" == *"unshare (flags CLONE_NEWUSER) -> EPERM"* ]]
     audit --json
     all=$(wc -l <<<"$output")
     [ "$all" -eq "$(wc -l <"$RUNDIR/audit.jsonl")" ]
@@ -98,6 +98,8 @@ for row, rec in zip(rows, records):
     if rec["event"] == "denial" and ("=1+1" in rec.get("path", "") or rec.get("comm", "")[:1] == "="):
         hostile += 1
     assert not any(v[:1] in "=+-@" and v for v in row.values())
+    for key in ("args", "argv", "parents"):     # lists and objects stay JSON
+        assert (json.loads(row[key]) if row[key] else None) == rec.get(key), (key, row, rec)
 assert hostile == 2, "the hostile names are not on record"
 PY
 }
@@ -126,6 +128,8 @@ for r in results:
     assert re.fullmatch("[0-9a-f]{64}", r["partialFingerprints"]["denial/v1"])
     assert "\x1b" not in r["message"]["text"] and "\n" not in r["message"]["text"]
 assert any("/etc/shadow" in r["message"]["text"] for r in results)
+assert any("unshare (flags CLONE_NEWUSER) refused" in r["message"]["text"] and "CLONE_NEWUSER" in r["properties"]["args"]
+           for r in results)
 assert len({r["partialFingerprints"]["denial/v1"] for r in results}) == len(results)
 PY
 }

@@ -3,6 +3,7 @@
  *
  *   records calls DIR      one of each; DIR is a directory where nothing may be made
  *   records flood DIR N    N times the same, with other bits each time where the kernel looks at none
+ *   records spawn N        N processes of it, one after the other, each with another argument
  *   records thread PATH    opens it in a second thread, named "second"
  *   records execs N PATH OTHER   opens it thrice, then executes OTHER to do the same; N times in all
  */
@@ -20,6 +21,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
 #include <netinet/in.h>
@@ -87,6 +89,25 @@ static int flood(const char *dir, long n)
     return 0;
 }
 
+/* N children that execute this program with an argument of their own. */
+static int spawn(const char *self, long n)
+{
+    for (long i = 0; i < n; i++) {
+        char number[32];
+        pid_t pid;
+
+        (void)snprintf(number, sizeof(number), "%ld", i);
+        pid = fork();
+        if (pid == 0) {
+            (void)execl(self, self, "nothing", number, (char *)NULL);
+            _exit(1);
+        }
+        if (pid < 0 || waitpid(pid, NULL, 0) != pid)
+            return 1;
+    }
+    return 0;
+}
+
 static void *second(void *path)
 {
     (void)prctl(PR_SET_NAME, "second");
@@ -122,6 +143,10 @@ int main(int argc, char **argv)
         return calls(argv[2]);
     if (argc == 4 && strcmp(argv[1], "flood") == 0)
         return flood(argv[2], strtol(argv[3], NULL, 10));
+    if (argc == 3 && strcmp(argv[1], "nothing") == 0)
+        return 0;
+    if (argc == 3 && strcmp(argv[1], "spawn") == 0)
+        return spawn(argv[0], strtol(argv[2], NULL, 10));
     if (argc == 3 && strcmp(argv[1], "thread") == 0)
         return in_thread(argv[2]);
     if (argc == 5 && strcmp(argv[1], "execs") == 0)
