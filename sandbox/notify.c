@@ -20,7 +20,7 @@ int orch_notify_init(struct orch_notify *n, const struct orch_plan *plan, const 
 {
     struct seccomp_notif_sizes sizes;
 
-    *n = (struct orch_notify){.plan = plan, .listener = -1, .root = -1, .hooks = h};
+    *n = (struct orch_notify){.plan = plan, .listener = -1, .root = -1, .hooks = h, .host = ORCH_HOST_UNSEEN};
     orch_who_init(&n->who);
     if (syscall(SYS_seccomp, SECCOMP_GET_NOTIF_SIZES, 0, &sizes) < 0)
         return -errno;
@@ -36,6 +36,7 @@ void orch_notify_fini(struct orch_notify *n)
     orch_close_fdp(&n->listener);
     orch_close_fdp(&n->root);
     orch_who_fini(&n->who);
+    orch_host_fini(&n->host);
     free(n->req);
     free(n->resp);
     n->req = NULL;
@@ -489,7 +490,7 @@ static enum orch_next record(struct judged *j, char *exe, char *comm, pid_t tgid
 {
     uint64_t args[6];
 
-    if (!j->denial || (j->host_lookup && !orch_task_on_host(j->d.path)) || !j->n->hooks->on_denial)
+    if (!j->denial || (j->host_lookup && !orch_host_has(&j->n->host, j->d.path)) || !j->n->hooks->on_denial)
         return ORCH_GO_ON;
     j->d.nr = j->req->data.nr;
     memcpy(args, j->req->data.args, sizeof(args));

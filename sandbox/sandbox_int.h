@@ -12,6 +12,7 @@
 #include <sys/types.h>
 
 #include "sandbox/sandbox.h"
+#include "sandbox/onhost.h"
 #include "sandbox/task.h"
 
 /* Set-up steps, in the order in which they happen. A failure travels as (step, errno, path). */
@@ -182,6 +183,7 @@ struct orch_notify {
     int listener, root; /* root: O_PATH of the sandbox's root, or -1 before it is known */
     const struct orch_sandbox_hooks *hooks;
     struct orch_who who;
+    struct orch_host host;
     uint64_t fallbacks, fakes;
     pid_t init;
     struct orch_control *control; /* tier nested: where connections made in the caller's stead go */

@@ -34,9 +34,6 @@ struct orch_path {
  */
 int orch_task_resolve(int root, pid_t tid, int dirfd, const char *text, bool nofollow, struct orch_path *ret);
 void orch_path_fini(struct orch_path *p);
-/* Not in the view: a denial only if the host has it (design 7). Looked up when the task has its answer
- * already. */
-bool orch_task_on_host(const char *path);
 
 /* Who asked lately (who.c). */
 #define ORCH_WHO_KEPT 8
