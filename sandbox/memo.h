@@ -24,7 +24,7 @@ struct orch_memo {
         bool nofollow;
         uint64_t until_ms;
         struct orch_path path;
-    } *slots;
+    } * slots;
 };
 
 void orch_memo_init(struct orch_memo *m, const struct orch_plan *plan);

@@ -21,7 +21,7 @@ int orch_notify_init(struct orch_notify *n, const struct orch_plan *plan, const 
 {
     struct seccomp_notif_sizes sizes;
 
-    *n = (struct orch_notify){.plan = plan, .listener = -1, .root = -1, .hooks = h};
+    *n = (struct orch_notify){.plan = plan, .listener = -1, .root = -1, .hooks = h, .host = ORCH_HOST_UNSEEN};
     orch_memo_init(&n->memo, plan);
     if (syscall(SYS_seccomp, SECCOMP_GET_NOTIF_SIZES, 0, &sizes) < 0)
         return -errno;
@@ -38,6 +38,7 @@ void orch_notify_fini(struct orch_notify *n)
     orch_close_fdp(&n->root);
     orch_who_fini(&n->who);
     orch_memo_fini(&n->memo);
+    orch_host_fini(&n->host);
     free(n->req);
     free(n->resp);
     n->req = NULL;
@@ -509,7 +510,7 @@ static bool kill_it(const struct judged *j)
 
 static enum orch_next record(struct judged *j, const struct orch_who_info *who)
 {
-    if ((j->host_lookup && !orch_task_on_host(j->d.path)) || !j->n->hooks->on_denial)
+    if ((j->host_lookup && !orch_host_has(&j->n->host, j->d.path)) || !j->n->hooks->on_denial)
         return ORCH_GO_ON;
     j->d.nr = j->req->data.nr;
     j->d.syscall = j->req->data.arch == 0xc000003e ? orch_syscall_name(j->d.nr) : NULL;

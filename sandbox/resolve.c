@@ -20,6 +20,7 @@
 #define MAX_LINKS 40 /* as the kernel's MAXSYMLINKS */
 #define MAX_TEXT 65536
 #define MAX_STEPS 8192
+#define DEEPER "/\xe2\x80\xa6" /* an ellipsis */
 
 static void base_name(pid_t tid, int dirfd, char ret[48])
 {
@@ -29,12 +30,16 @@ static void base_name(pid_t tid, int dirfd, char ret[48])
         (void)snprintf(ret, 48, "/proc/%d/fd/%d", tid, dirfd);
 }
 
+static bool ends_with(const char *path, const char *tail)
+{
+    size_t n = strlen(path), m = strlen(tail);
+
+    return n >= m && strcmp(path + n - m, tail) == 0;
+}
+
 static bool says_deleted(const char *path)
 {
-    static const char tail[] = " (deleted)";
-    size_t n = strlen(path);
-
-    return n >= sizeof(tail) - 1 && strcmp(path + n - (sizeof(tail) - 1), tail) == 0;
+    return ends_with(path, " (deleted)");
 }
 
 /* The path of an O_PATH descriptor as the sandbox sees it: our root is not above it, so d_path gives its own.
@@ -45,6 +50,38 @@ static char *fd_path(int fd)
 
     (void)snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
     return orch_readlink(AT_FDCWD, name);
+}
+
+/*
+ * Of a directory, also one whose path is longer than the kernel tells: then what can be told, and DEEPER for
+ * the rest. No rule names a path of that length, so the answer is the same but for an anywhere-rule on a name
+ * in between, which the seal check holds.
+ */
+static char *dir_path(int fd)
+{
+    char *path = fd_path(fd);
+    int at = -1;
+
+    if (path || errno != ENAMETOOLONG)
+        return path;
+    for (unsigned up = 0; !path && up < MAX_STEPS; up++) {
+        int next = orch_openat2(at < 0 ? fd : at, "..", O_PATH | O_DIRECTORY | O_CLOEXEC, 0, 0);
+
+        orch_close_fdp(&at);
+        at = next;
+        if (at < 0)
+            return NULL;
+        path = fd_path(at);
+        if (!path && errno != ENAMETOOLONG)
+            break;
+    }
+    orch_close_fdp(&at);
+    if (!path)
+        return NULL;
+    at = (int)strlen(path);
+    path = orch_xreallocarray(path, (size_t)at + sizeof(DEEPER), 1);
+    memcpy(path + at, DEEPER, sizeof(DEEPER));
+    return path;
 }
 
 static int open_beneath(int root, const char *path, bool nofollow, uint64_t resolve)
@@ -69,7 +106,7 @@ static int found(int fd, const char *text, struct orch_path *ret)
         return -errno;
     ret->path = text ? orch_path_normalize("/", text) : fd_path(fd);
     if (!ret->path)
-        return -EIO; /* longer than can be told: no ENAMETOOLONG of the task's */
+        return -errno;
     ret->exists = true;
     ret->mode = st.st_mode;
     return 0;
@@ -189,43 +226,68 @@ static int follow_magic(struct walk *w, const char *name, const char *rest)
 
     if (fd < 0)
         return -errno;
-    path = fd_path(fd);
+    path = dir_path(fd);
     if (!path || fstat(fd, &st) < 0)
-        return -errno;
-    if (*rest == '\0' && !in_view(w, &st, path)) {
+        return -EIO; /* a file too deep for a path */
+    if (*rest == '\0' && !ends_with(path, DEEPER) && !in_view(w, &st, path)) {
         w->ret->exists = true;
         return 1;
     }
     if (*rest == '\0') {
-        int r = found(fd, NULL, w->ret);
-
-        return r < 0 ? r : 1;
+        w->ret->path = ORCH_TAKE_PTR(path);
+        w->ret->exists = true;
+        w->ret->mode = st.st_mode;
+        return 1;
     }
     return set_todo(w, orch_xstrdup(rest)) < 0 ? -E2BIG : move_to(w, ORCH_TAKE_FD(fd));
 }
 
-/* Arrived. 1 = the answer is in w->ret. A directory that has no name any more does not exist for a policy. */
-static int arrive(struct walk *w, int fd)
+/* What is too deep for a path exists all the same, and is judged by what it lies in. */
+static int arrive_deep(struct walk *w, int fd, const char *name)
+{
+    ORCH_AUTO_FREE char *dir = dir_path(w->cur);
+    struct stat st;
+
+    if (!dir || fstat(fd, &st) < 0)
+        return -EIO;
+    w->ret->path = name ? orch_xasprintf("%s/%s", dir, name) : ORCH_TAKE_PTR(dir);
+    w->ret->exists = true;
+    w->ret->mode = st.st_mode;
+    return 1;
+}
+
+/* Arrived; name: of fd in the directory reached, NULL if fd is that. 1 = the answer is in w->ret. A directory
+ * that has no name any more does not exist for a policy. */
+static int arrive(struct walk *w, int fd, const char *name)
 {
     struct stat st;
     int r = found(fd, NULL, w->ret);
 
+    if (r == -ENAMETOOLONG)
+        return arrive_deep(w, fd, name);
     if (r < 0)
         return -EIO;
-    if (says_deleted(w->ret->path) && fstat(fd, &st) == 0 && !in_view(w, &st, w->ret->path))
+    if (says_deleted(w->ret->path) && fstat(fd, &st) == 0 && !in_view(w, &st, w->ret->path)) {
         w->ret->exists = false;
+        w->ret->parent = ORCH_PARENT_GONE;
+    }
     return 1;
 }
 
 /* The name is not there. 1 = the answer is in w->ret. */
 static int missing(struct walk *w, const char *name, const char *rest)
 {
-    ORCH_AUTO_FREE char *here = fd_path(w->cur);
+    ORCH_AUTO_FREE char *here = dir_path(w->cur);
     ORCH_AUTO_FREE char *tail = orch_xasprintf("%s%s%s", name, *rest ? "/" : "", rest);
+    struct stat st;
+    bool gone;
 
     if (!here)
         return -EIO;
     w->ret->path = orch_path_normalize(here, tail);
+    gone = rest[strspn(rest, "/")] != '\0' ||
+           (says_deleted(here) && fstat(w->cur, &st) == 0 && !in_view(w, &st, here));
+    w->ret->parent = gone ? ORCH_PARENT_GONE : ORCH_PARENT_THERE;
     return 1;
 }
 
@@ -258,7 +320,7 @@ static int step(struct walk *w)
     if (S_ISLNK(st.st_mode) && !(last && w->nofollow))
         return on_proc(fd) ? follow_magic(w, name, rest) : follow_text(w, fd, rest);
     if (*rest == '\0')
-        return arrive(w, fd);
+        return arrive(w, fd, name);
     return set_todo(w, orch_xstrdup(rest)) < 0 ? -E2BIG : move_to(w, ORCH_TAKE_FD(fd));
 }
 
@@ -278,7 +340,7 @@ static int walk_path(int root, int start, pid_t tid, const char *text, bool nofo
         if (steps > MAX_STEPS)
             r = -E2BIG; /* longer than anything honest; the kernel might go on, so it is no natural failure */
         else if (*w.todo == '\0')
-            r = arrive(&w, w.cur);
+            r = arrive(&w, w.cur, NULL);
         else
             r = step(&w);
     }
@@ -343,6 +405,7 @@ static bool missing_below(int root, const char *text, bool nofollow, struct orch
     dir = fd_path(fd);
     if (!dir)
         return false;
+    ret->parent = last ? ORCH_PARENT_THERE : ORCH_PARENT_GONE;
     ret->path = orch_path_normalize(dir, tail);
     return true;
 }
@@ -373,9 +436,13 @@ static bool resolve_plain(int root, const char *text, bool nofollow, struct orch
 
 bool orch_task_has_parent(int root, const struct orch_path *p)
 {
-    ORCH_AUTO_FREE char *parent = orch_path_normalize(p->path, "..");
-    ORCH_AUTO_FD int fd = open_in_root(root, parent, true);
+    ORCH_AUTO_FREE char *parent = NULL;
+    ORCH_AUTO_FD int fd = -1;
 
+    if (p->exists || p->parent != ORCH_PARENT_UNSEEN)
+        return p->exists || p->parent == ORCH_PARENT_THERE;
+    parent = orch_path_normalize(p->path, "..");
+    fd = open_in_root(root, parent, true);
     return fd >= 0 || fd != -ENOENT;
 }
 
@@ -412,8 +479,13 @@ int orch_task_resolve(int root, pid_t tid, int dirfd, const char *text, bool nof
     if (resolve_plain(root, full, nofollow, ret))
         return 0;
     fd = open_in_root(root, full, nofollow);
-    if (fd >= 0)
-        return found(fd, NULL, ret);
+    if (fd >= 0) {
+        int r = found(fd, NULL, ret);
+
+        if (r != -ENAMETOOLONG)
+            return r;
+        return walk_path(root, -1, tid, full, nofollow, ret);
+    }
     if (fd == -ENOENT && missing_below(root, full, nofollow, ret))
         return 0;
     return walk_path(root, -1, tid, full, nofollow, ret);

@@ -12,6 +12,7 @@
 #include <sys/types.h>
 
 #include "sandbox/memo.h"
+#include "sandbox/onhost.h"
 #include "sandbox/sandbox.h"
 #include "sandbox/task.h"
 
@@ -184,6 +185,7 @@ struct orch_notify {
     const struct orch_sandbox_hooks *hooks;
     struct orch_who who;
     struct orch_memo memo;
+    struct orch_host host;
     uint64_t fallbacks, fakes;
     pid_t init;
     struct orch_control *control; /* tier nested: where connections made in the caller's stead go */

@@ -99,13 +99,6 @@ pid_t orch_task_tgid(pid_t tid)
     return status_field(tid, "\nTgid:", false);
 }
 
-bool orch_task_on_host(const char *path)
-{
-    struct stat st;
-
-    return path && fstatat(AT_FDCWD, path, &st, AT_SYMLINK_NOFOLLOW) == 0;
-}
-
 void orch_path_fini(struct orch_path *p)
 {
     free(p->path);

@@ -23,7 +23,8 @@ struct orch_path {
     char *path;  /* absolute, as the sandbox sees it, symlinks resolved as far as it exists; NULL: not a path
                     (pipe, socket) */
     bool exists; /* the object itself */
-    mode_t mode; /* of the object, if it exists */
+    enum { ORCH_PARENT_UNSEEN, ORCH_PARENT_THERE, ORCH_PARENT_GONE } parent; /* of what does not exist */
+    mode_t mode;                                                             /* of the object, if it exists */
 };
 
 /*
@@ -36,9 +37,6 @@ int orch_task_resolve(int root, pid_t tid, int dirfd, const char *text, bool nof
 void orch_path_fini(struct orch_path *p);
 /* Of something that does not exist: is its directory there? True also if that cannot be found out. */
 bool orch_task_has_parent(int root, const struct orch_path *p);
-/* Not in the view: a denial only if the host has it (design 7). Looked up when the task has its answer
- * already. */
-bool orch_task_on_host(const char *path);
 
 /* Who a task is (who.c). Bytes as the kernel gives them; borrowed, until the next question. */
 #define ORCH_WHO_PARENTS 8

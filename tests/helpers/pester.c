@@ -25,11 +25,11 @@ static unsigned long rounds;
 
 /* Shared by all processes of the verb. */
 static struct tally {
-    unsigned long opened, refused, failed, lost;
+    volatile unsigned long opened, refused, failed, lost;
     volatile bool stop;
 } * tally;
 
-static void count(unsigned long *n)
+static void count(volatile unsigned long *n)
 {
     (void)__atomic_add_fetch(n, 1, __ATOMIC_SEQ_CST);
 }
@@ -72,15 +72,29 @@ static void nap(long us)
     (void)nanosleep(&(struct timespec){0, us * 1000}, NULL);
 }
 
+/* Until somebody got an answer since `seen`, however busy the machine; then a little longer. */
+static void while_asking(unsigned long seen, long us)
+{
+    for (int i = 0; i < 20000 && tally->opened + tally->refused + tally->failed == seen; i++)
+        nap(50);
+    nap(us);
+}
+
+static unsigned long seen_so_far(void)
+{
+    return tally->opened + tally->refused + tally->failed;
+}
+
 /* Killed while they ask, and their numbers with them. */
 static int do_gone(void)
 {
     for (unsigned long i = 0; i < rounds; i++) {
+        unsigned long seen = seen_so_far();
         pid_t pid = asker();
 
         if (pid < 0)
             return 3;
-        nap(50 + (long)(i * 37 % 400));
+        while_asking(seen, (long)(i * 37 % 400));
         (void)kill(pid, SIGKILL);
         (void)waitpid(pid, NULL, 0);
         count(&tally->lost);
@@ -166,6 +180,7 @@ static int do_exec(void)
     char *argv[] = {(char *)(size_t)other, NULL}, *env[] = {NULL};
 
     for (unsigned long i = 0; i < rounds; i++) {
+        unsigned long seen = seen_so_far();
         pid_t pid = fork();
         pthread_t thread;
 
@@ -173,7 +188,7 @@ static int do_exec(void)
             for (int k = 0; k < 3; k++)
                 if (pthread_create(&thread, NULL, ask_on, NULL) != 0)
                     _exit(3);
-            nap(100 + (long)(i * 53 % 500));
+            while_asking(seen, (long)(i * 53 % 500));
             (void)execve(other, argv, env);
             _exit(4);
         }
@@ -268,7 +283,7 @@ static int do_rewrite(void)
     memcpy(name, path, strlen(path) + 1);
     if (pthread_create(&thread, NULL, rewrite, name) != 0)
         return 3;
-    for (unsigned long i = 0; i < rounds; i++) {
+    for (unsigned long i = 0; i < rounds || (changes < 20 && i < 50 * rounds); i++) {
         int fd = (int)syscall(SYS_open, name, O_RDONLY | O_CLOEXEC), now = fd < 0 ? -2 : 0;
         char first = 0;
 
