@@ -64,6 +64,16 @@ round()
     lane fault nice -n 10 tests/lib/on-tmpfs.sh "$@" tests/lib/suite.sh fault
 }
 
+# end PID...: these, and all that they started.
+end()
+{
+    [ $# -gt 0 ] || return 0
+    theirs=$(ps -o pid= --ppid "$(echo "$@" | tr ' ' ,)")
+    kill "$@" 2>/dev/null || :
+    # shellcheck disable=SC2086 # a list
+    end $theirs
+}
+
 # report DIR: what the lanes of a round printed and counted; one that did not come to counting is one failure.
 report()
 {
@@ -81,8 +91,8 @@ report()
 
 # As root there are two rounds; what the sweep need not repeat for each user is shared between them.
 pids='' where=$PWD out=$tmp/own share=''
-trap 'kill $pids 2>/dev/null; exit 130' INT
-trap 'kill $pids 2>/dev/null; exit 143' TERM
+trap 'end $pids; exit 130' INT
+trap 'end $pids; exit 143' TERM
 if [ "$(id -u)" -eq 0 ]; then
     uid=${ORCH_TEST_UID:-1000} share=0/2
     readable_tree "$tmp"
