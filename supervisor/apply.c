@@ -168,6 +168,18 @@ static mode_t widen(int fd)
     return st.st_mode;
 }
 
+struct orch_apply_stats orch_apply_count(const struct orch_changes *c)
+{
+    struct orch_apply_stats n = {0};
+
+    for (size_t i = 0; i < c->n; i++) {
+        n.created += c->v[i].kind == ORCH_CREATED;
+        n.modified += c->v[i].kind == ORCH_MODIFIED;
+        n.deleted += c->v[i].kind == ORCH_DELETED;
+    }
+    return n;
+}
+
 bool orch_apply_is_temp(const char *path)
 {
     const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;

@@ -23,6 +23,8 @@ int orch_apply_unsafe(const struct orch_view *full, const struct orch_changes *c
 struct orch_apply_stats {
     uint64_t created, modified, deleted;
 };
+/* What there is to be done. */
+struct orch_apply_stats orch_apply_count(const struct orch_changes *c);
 
 /*
  * Merges the changes (of `full` against its bottom) into the workspace: openat2 beneath a pinned root, no

@@ -75,29 +75,38 @@ static int check_conflict(const struct orch_exec *e, struct orch_err *err)
     return r;
 }
 
+static int record_apply(struct orch_exec *e, const char *state, const struct orch_apply_stats *n,
+                        struct orch_err *err)
+{
+    struct orch_jw w;
+
+    orch_audit_begin(e->audit, "apply", &w);
+    orch_jw_str(&w, "state", state);
+    orch_jw_uint(&w, "created", n->created);
+    orch_jw_uint(&w, "modified", n->modified);
+    orch_jw_uint(&w, "deleted", n->deleted);
+    return orch_audit_commit(e->audit, &w, err);
+}
+
 static int apply(struct orch_exec *e, const struct orch_view *full, const struct orch_changes *c,
                  struct orch_err *err)
 {
     ORCH_AUTO_FD int lock = orch_workspace_lock(e->workspace, err);
-    struct orch_apply_stats n = {0};
-    struct orch_jw w;
+    struct orch_apply_stats n = orch_apply_count(c);
     int r = lock < 0 ? lock : check_seal(e, full, err);
 
     if (r == 0)
         r = check_unsafe(full, c, err);
     if (r == 0)
         r = check_conflict(e, err);
+    if (r == 0) /* on record before the first byte is written */
+        r = record_apply(e, "intent", &n, err);
     if (r == 0)
         r = orch_workspace_apply(full, c, e->workspace, &n, err);
     if (r < 0)
         return r;
     e->applied = true;
-    orch_audit_begin(e->audit, "apply", &w);
-    orch_jw_str(&w, "state", "done");
-    orch_jw_uint(&w, "created", n.created);
-    orch_jw_uint(&w, "modified", n.modified);
-    orch_jw_uint(&w, "deleted", n.deleted);
-    return orch_audit_commit(e->audit, &w, err);
+    return record_apply(e, "done", &n, err);
 }
 
 int orch_exec_changes(struct orch_exec *e, struct orch_err *err)

@@ -171,18 +171,6 @@ static int record_apply(struct orch_run *r, const char *state, const struct orch
     return orch_run_commit(r, &w, err);
 }
 
-static struct orch_apply_stats count_changes(const struct orch_changes *c)
-{
-    struct orch_apply_stats n = {0};
-
-    for (size_t i = 0; i < c->n; i++) {
-        n.created += c->v[i].kind == ORCH_CREATED;
-        n.modified += c->v[i].kind == ORCH_MODIFIED;
-        n.deleted += c->v[i].kind == ORCH_DELETED;
-    }
-    return n;
-}
-
 int orch_workspace_apply(const struct orch_view *full, const struct orch_changes *c, const char *workspace,
                          struct orch_apply_stats *ret, struct orch_err *err)
 {
@@ -315,7 +303,7 @@ static int write_changes(struct orch_run *r, const struct orch_view *full, struc
                          const struct orch_theirs *t, struct orch_err *err)
 {
     const struct orch_run_state *s = &r->journal.state;
-    struct orch_apply_stats n = count_changes(c);
+    struct orch_apply_stats n = orch_apply_count(c);
     bool again = s->apply_intent;
     int k = 0;
 

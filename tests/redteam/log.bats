@@ -81,9 +81,10 @@ unchanged() {
         whole "$T/audit"
         # Up to it, and nothing behind it: the failure is no gap.
         [ "$(wc -l <"$T/audit")" -eq "$((k - 1))" ]
-        # Nothing is applied before all that led to it is on record; the last record is the apply's own.
+        # Nothing is applied before all that led to it, and that it is to be, is on record.
         if [ -e "$WS/changed" ]; then
             [ "$(jq -s 'map(select(.event == "denial") | .count) | add' "$T/audit")" -eq 9 ]
+            [ "$(tail -n 1 "$T/audit" | jq -r .state)" = intent ]
             rm "$WS/changed"
         fi
         unchanged
