@@ -195,7 +195,7 @@ EACH='"scope": "process", "pids": 60'
     orch_run
     ended_by workspace_files
     # Controls: what is small enough, and the same without a limit.
-    attack 'mkdir d && export HOLD=0 && exhaust fill 10 big && exhaust unlinked 10 gone && exhaust inodes 2000 d'
+    attack 'mkdir d && export HOLD=0 && exhaust fill 10 big && exhaust unlinked 4 gone && exhaust inodes 2000 d'
     orch_run
     [ "$status" -eq 0 ]
     limited '"workspace": "1GiB", "workspace_files": 20000'
