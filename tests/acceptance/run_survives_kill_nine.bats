@@ -40,7 +40,7 @@ hangs() {
 # kill_supervisor: at once; the agent's tree dies within a second, on a machine that has one to spare.
 kill_supervisor() {
     local began=${EPOCHREALTIME/./} took
-    kill -KILL "$supervisor"
+    kill -KILL "$supervisor" 2>/dev/null || : # it may have come to its end just now
     wait "$supervisor" 2>/dev/null || :
     until [ -z "$(processes)" ]; do
         took=$((${EPOCHREALTIME/./} - began))
