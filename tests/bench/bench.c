@@ -19,7 +19,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
-#define MAX_CASES 64
+#define MAX_CASES 128
 #define MAX_ROUNDS 200
 #define PEER "bubblewrap"
 #define NOISY 0.3 /* a spread beyond this says more about the machine than about the case */
