@@ -5,13 +5,15 @@ Answers COUNT connections with the line REPLY each and prints what they sent, on
 compare bytes. REPLY "close" answers nothing.
 """
 import json
+import os
 import socket
 import sys
 
 path, reply, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
 server = socket.socket(socket.AF_UNIX)
-server.bind(path)
+server.bind(path + ".new")
 server.listen(4)
+os.rename(path + ".new", path)  # there only when it can be connected to
 for _ in range(count):
     peer, _address = server.accept()
     line = b""
