@@ -262,7 +262,7 @@ END
     # Control: outside, the daemon wins.
     mkdir "$T/outside"
     (cd "$T/outside" && FIRST=good THEN=bad TOKEN=$token ORCH_WORKSPACE='' sh "$T/daemon.sh" 3>&-)
-    for _ in $(seq 100); do
+    for _ in $(seq 2000); do
         result=$(cat "$T/outside/artifact")
         [ "$result" != bad ] || break
         sleep 0.05

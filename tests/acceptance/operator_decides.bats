@@ -330,7 +330,7 @@ JSON
     agent maker <<<'echo 1 >"$ORCH_WORKSPACE/$ORCH_PHASE"; [ "$ORCH_PHASE.$ORCH_ATTEMPT" != one.2 ] || { echo hanging; sleep 60; }'
     sed -i 's/"path": "never"}]/"path": "never"}], "attempts": 2/' "$W/workflow.json"
     orch_start
-    for _ in $(seq 300); do grep -qs hanging "$RUNDIR/logs/one.2.out" && break; sleep 0.05; done
+    for _ in $(seq 2000); do grep -qs hanging "$RUNDIR/logs/one.2.out" && break; sleep 0.05; done
     op suspend "$RUN"
     [ "$status" -eq 0 ]
     orch_wait
@@ -383,7 +383,7 @@ END
     agent maker <<<'echo 1 >"$ORCH_WORKSPACE/made"'
     one_phase maker plan '{"type": "command", "name": "slow", "run": ["sh", "-c", "echo judging; sleep 20"], "profile": "verify"}'
     orch_start
-    for _ in $(seq 300); do grep -qsr judging "$RUNDIR/logs" && break; sleep 0.05; done
+    for _ in $(seq 2000); do grep -qsr judging "$RUNDIR/logs" && break; sleep 0.05; done
     op suspend "$RUN"
     [ "$status" -eq 0 ]
     orch_wait

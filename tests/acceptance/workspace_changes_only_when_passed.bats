@@ -221,7 +221,7 @@ END
         \"trap '' TERM INT HUP; echo $token; sleep 60; sleep 60\"]}, $PASS"
     for signal in TERM HUP INT; do
         orch_start
-        for _ in $(seq 200); do
+        for _ in $(seq 2000); do
             ! grep -qsF "$token" "$RUNDIR"/logs/work.1.slow.out || break
             sleep 0.02
         done

@@ -144,7 +144,7 @@ echo 1 >"$ORCH_WORKSPACE/made"
 END
     one_phase slow plan '{"type": "file", "path": "made"}'
     orch_start --no-apply
-    until_logged() { for _ in $(seq 300); do grep -qs "$1" "$2" && return; sleep 0.1; done; false; }
+    until_logged() { for _ in $(seq 2000); do grep -qs "$1" "$2" && return; sleep 0.1; done; false; }
     until_logged '"event":"denial"' "$RUNDIR/audit.jsonl"
     "$ORCH" audit --state "$STATE" --follow --event denial "$RUN" >"$T/followed" 2>&1 3>&- </dev/null &
     follower=$!

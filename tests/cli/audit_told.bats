@@ -256,7 +256,7 @@ END
     one_phase waits plan '{"type": "denials", "max": 9}'
     orch_start
     until_printed asked
-    for _ in $(seq 100); do ! grep -q shadow "$RUNDIR/audit.jsonl" || break; sleep 0.1; done
+    for _ in $(seq 2000); do ! grep -q shadow "$RUNDIR/audit.jsonl" || break; sleep 0.1; done
     kill -KILL "$pid"
     wait "$pid" || :
     audit
@@ -357,14 +357,14 @@ PY
 }
 
 until_in() { # TEXT FILE
-    for _ in $(seq 300); do ! grep -qs -- "$1" "$2" || return 0; sleep 0.1; done
+    for _ in $(seq 2000); do ! grep -qs -- "$1" "$2" || return 0; sleep 0.1; done
     echo "no '$1' in $2: $(cat "$2")"
     return 1
 }
 
 # ended PID: its exit status; fails if it does not end
 ended() {
-    for _ in $(seq 200); do kill -0 "$1" 2>/dev/null || break; sleep 0.1; done
+    for _ in $(seq 2000); do kill -0 "$1" 2>/dev/null || break; sleep 0.1; done
     if kill -0 "$1" 2>/dev/null; then kill -KILL "$1"; echo "it goes on"; return 1; fi
     code=0
     wait "$1" || code=$?
@@ -502,7 +502,7 @@ s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 s.bind(sys.argv[1])
 time.sleep(300)' "$o/hidden/socket" 3>&- </dev/null &
     pid=$!
-    for _ in $(seq 100); do [ ! -S "$o/hidden/socket" ] || break; sleep 0.1; done
+    for _ in $(seq 2000); do [ ! -S "$o/hidden/socket" ] || break; sleep 0.1; done
     echo x >"$WS/file"
     { echo '#!/usr/bin/python3'; cat "$ORCH_ROOT/tests/lib/unseen.py"; } >"$W/calls"
     chmod 0755 "$W/calls"

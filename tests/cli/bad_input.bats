@@ -597,7 +597,7 @@ END
     orch_next_run
     { timeout 60 "$ORCH" run --workspace "$WS" --state "$STATE" --run-id "$RUN" "$W/workflow.json" 2>&1 3>&- || echo $? >"$T/rc"; } |
         head -1 >/dev/null
-    for _ in $(seq 100); do [ ! -e "$WS/ran" ] || break; sleep 0.05; done
+    for _ in $(seq 2000); do [ ! -e "$WS/ran" ] || break; sleep 0.05; done
     [ -e "$WS/ran" ]
     [ ! -e "$T/rc" ] || [ "$(cat "$T/rc")" -eq 0 ]
     rm "$WS/ran"

@@ -338,7 +338,7 @@ without_sandboxes() {
     # A program started before the users are mapped has no capabilities: hence the second sh.
     unshare -U sh -c 'read -r _ <"$1"; shift; exec sh -c "$@"' sh "$T/go" "$stop" sh "$@" 3>&- &
     child=$!
-    for _ in $(seq 200); do
+    for _ in $(seq 2000); do
         [ "$(readlink "/proc/$child/ns/user")" = "$(readlink /proc/self/ns/user)" ] || break
         sleep 0.02
     done
@@ -393,7 +393,7 @@ END
     env --default-signal=INT "$ORCH" diff --state "$STATE" "$RUN" >"$T/pipe" 2>"$T/err" 3>&- &
     pid=$!
     exec 4<"$T/pipe"
-    for _ in $(seq 200); do [ -z "$(ls -A "$STATE/exec" 2>/dev/null)" ] || break; sleep 0.02; done
+    for _ in $(seq 2000); do [ -z "$(ls -A "$STATE/exec" 2>/dev/null)" ] || break; sleep 0.02; done
     sleep 0.5
     kill -INT "$pid"
     code=0
@@ -406,7 +406,7 @@ END
     "$ORCH" diff --state "$STATE" "$RUN" >"$T/pipe" 2>/dev/null 3>&- &
     pid=$!
     exec 4<"$T/pipe"
-    for _ in $(seq 200); do [ -z "$(ls -A "$STATE/exec" 2>/dev/null)" ] || break; sleep 0.02; done
+    for _ in $(seq 2000); do [ -z "$(ls -A "$STATE/exec" 2>/dev/null)" ] || break; sleep 0.02; done
     kill -KILL "$pid"
     wait "$pid" || :
     pid=

@@ -21,7 +21,7 @@ teardown() {
 serve() {
     python3 "$ORCH_ROOT/tests/lib/control_server.py" "$T/control" "$1" "${2:-1}" >"$T/requests" 3>&- &
     server=$!
-    for _ in $(seq 100); do
+    for _ in $(seq 2000); do
         [ ! -S "$T/control" ] || return 0
         sleep 0.05
     done
@@ -30,7 +30,7 @@ serve() {
 
 # sent NUMBER: that request as jq sees it, compact
 sent() {
-    for _ in $(seq 40); do
+    for _ in $(seq 2000); do
         [ "$(wc -l <"$T/requests")" -lt "$1" ] || break
         sleep 0.05
     done

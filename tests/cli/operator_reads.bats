@@ -360,11 +360,11 @@ exit 0
 END
     one_phase slow plan "$MADE" '"attempts": 2'
     orch_start
-    for _ in $(seq 200); do [ ! -d "$RUNDIR" ] || break; sleep 0.02; done
+    for _ in $(seq 2000); do [ ! -d "$RUNDIR" ] || break; sleep 0.02; done
     "$ORCH" logs --follow --state "$STATE" "$RUN" >"$T/followed" 2>&1 3>&- </dev/null &
     follower=$!
     for n in 1 2; do
-        for _ in $(seq 400); do ! grep -q "began $n" "$T/followed" || break; sleep 0.02; done
+        for _ in $(seq 2000); do ! grep -q "began $n" "$T/followed" || break; sleep 0.02; done
         grep -q "^work.$n | began $n\$" "$T/followed"
         refute grep -q "line $n" "$T/followed" # the attempt still goes on
         kill -0 "$pid"
@@ -382,7 +382,7 @@ END
     first=$!
     "$ORCH" logs --follow --state "$STATE" r1 work.1 >"$T/two" 2>&1 3>&- </dev/null &
     second=$!
-    for _ in $(seq 200); do ! grep -q started "$T/one" "$T/two" || break; sleep 0.02; done
+    for _ in $(seq 2000); do ! grep -q started "$T/one" "$T/two" || break; sleep 0.02; done
     sleep 0.5
     kill -0 "$first"
     kill -INT "$first"
@@ -503,13 +503,13 @@ END
     one r1
     flock --no-fork "$STATE/runs/r1/lock" sleep 50 3>&- &
     holder=$!
-    for _ in $(seq 100); do flock -n "$STATE/runs/r1/lock" true || break; sleep 0.02; done
+    for _ in $(seq 2000); do flock -n "$STATE/runs/r1/lock" true || break; sleep 0.02; done
     orch prune --keep 0 --state "$STATE"
     kill "$holder"
     [ "$status" -eq 0 ]
     [[ "$output" == *"kept r1 "*holds* ]]
     [ -d "$STATE/runs/r1" ]
-    for _ in $(seq 100); do ! flock -n "$STATE/runs/r1/lock" true || break; sleep 0.02; done
+    for _ in $(seq 2000); do ! flock -n "$STATE/runs/r1/lock" true || break; sleep 0.02; done
     orch prune --keep 0 --state "$STATE"
     [ ! -e "$STATE/runs/r1" ]
 }

@@ -285,7 +285,7 @@ END
     for _ in $(seq 5000); do
         grep -qs '"event":"run"' "$RUNDIR/journal.jsonl" && break
     done
-    for _ in $(seq 200); do
+    for _ in $(seq 2000); do
         child=$(tr ' ' '\n' 2>/dev/null <"/proc/$pid/task/$pid/children" | head -n 1)
         [ -z "$child" ] || { kill -STOP "$child" 2>/dev/null && break; }
     done

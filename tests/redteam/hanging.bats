@@ -34,7 +34,7 @@ inside() {
 MOUNTED='
 "$T/hangfs" "$O/hung" "$T/flag" >"$T/mounted" 2>&1 &
 trap "kill $!; umount -l $O/hung" EXIT
-for _ in $(seq 100); do grep -qs . "$T/mounted" && break; sleep 0.05; done
+for _ in $(seq 2000); do grep -qs . "$T/mounted" && break; sleep 0.05; done
 grep -qx mounted "$T/mounted" && [ "$(cat "$O/hung/x")" = fuse ] || { cat "$T/mounted"; exit 77; }
 '
 
@@ -89,7 +89,7 @@ END
 "$ORCH" exec --state "$STATE" --workspace "$WS" --profile "$T/p.json" --audit "$T/audit" -- sh -c "
     cat $O/hung/x; echo begun; sleep 2; cat $O/hung/other 2>/dev/null || echo no-other; cat none/s 2>/dev/null || echo no-secret" >"$T/said" 2>&1 &
 pid=$!
-for _ in $(seq 200); do grep -qs begun "$T/said" && break; sleep 0.05; done
+for _ in $(seq 2000); do grep -qs begun "$T/said" && break; sleep 0.05; done
 touch "$T/flag"
 sleep 4
 cp "$T/said" "$T/said.hung"

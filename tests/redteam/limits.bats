@@ -310,7 +310,7 @@ exhaust inodes 2000 /dev/shm'
     [ "$made" -ge 1 ]
     kill -KILL "$pid"
     wait "$pid" || :
-    for _ in $(seq 100); do
+    for _ in $(seq 2000); do
         [ -n "$(pgrep -f "$X")" ] || break
         sleep 0.05
     done
