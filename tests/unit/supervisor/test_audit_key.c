@@ -126,14 +126,14 @@ static void too_many_programs_are_counted_by_class(void **state)
     ORCH_AUTO_BUF struct orch_buf b = {0};
     struct orch_audit *a = open_log();
     struct orch_denial_counts counts;
-    char exe[4000];
+    char exe[4012];
 
     (void)state;
     memset(exe, 'x', sizeof(exe));
     for (int i = 0; i < 3000; i++) { /* 12 MB of names of programs */
         struct orch_denial d = denial("/a");
 
-        (void)snprintf(exe + sizeof(exe) - 8, 8, "%07d", i);
+        (void)snprintf(exe + sizeof(exe) - 12, 12, "%07d", i);
         d.exe = exe;
         deny(a, &d);
         deny(a, &d);
