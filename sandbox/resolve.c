@@ -443,7 +443,7 @@ bool orch_task_has_parent(int root, const struct orch_path *p)
         return p->exists || p->parent == ORCH_PARENT_THERE;
     parent = orch_path_normalize(p->path, "..");
     fd = open_in_root(root, parent, true);
-    return fd >= 0 || fd != -ENOENT;
+    return fd != -ENOENT;
 }
 
 /* A working directory or descriptor that no path leads to: deleted, or too deep to be named. */
