@@ -34,8 +34,8 @@ static const char *const never_seen[] = {
     "sendmsg and sendmmsg with an address",
     "what the kernel opens by itself to start a program (the interpreter of a script)",
     "mapping as code what may not run (mmap, mprotect)",
-    "what the kernel refuses by rules of its own: modes and owners of files, privileges, EXDEV, limits of "
-    "resources, /proc",
+    ("what the kernel refuses by rules of its own: modes and owners of files, privileges, EXDEV, limits of "
+     "resources, /proc"),
     "calls that a rule of the profile lets through and no group has (mount, chroot, name_to_handle_at)",
     "which calls were answered ENOSYS (they are counted)",
 };
