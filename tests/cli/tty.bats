@@ -33,16 +33,16 @@ session() {
     until_screen '^/dev/pts/0$'
     until_screen '^30 100$'
     until_screen '^terminals$'
-    line 'sleep 1000'
+    sleeper
     keys C-z
-    until_screen '^\[1\]\+ +Stopped +sleep 1000'
+    until_screen '^\[1\]\+ +Stopped +sh -c .*asleep'
     line 'bg'
-    until_screen '^\[1\]\+ sleep 1000 &'
+    until_screen '^\[1\]\+ sh -c .*asleep.* &'
     line 'jobs'
-    until_screen '^\[1\]\+ +Running +sleep 1000'
+    until_screen '^\[1\]\+ +Running +sh -c .*asleep'
     line 'fg'
-    until_screen '^sleep 1000$'
-    keys C-c
+    until_screen '^sh -c .*asleep'
+    press C-c '^\^C'
     line 'echo "was $?"'
     until_screen '^was 130$'
     line 'trap "echo hung" HUP; exit 3'
@@ -52,11 +52,11 @@ session() {
 
 @test "exec_tty_end_of_file_key_and_quit_key_go_to_the_agent" {
     session
-    line 'cat'
+    line 'sed -u "s/^/got /"'
     line 'typed'
-    until_screen '^typed$'
+    until_screen '^got typed$'
     keys C-d
-    line 'sleep 1000'
+    sleeper
     keys 'C-\'
     line 'echo "was $?"'
     until_screen '^was 131$'
@@ -73,9 +73,8 @@ session() {
     until_screen '^42$'
     line 'import os; os.isatty(0), tuple(os.get_terminal_size())'
     until_screen '^\(True, \(100, 30\)\)$'
-    line 'while True: pass'
-    keys Enter
-    sleep 0.5
+    line 'exec("print(\"busy\")\nwhile True: pass")'
+    until_screen '^busy$'
     keys C-c
     until_screen '^KeyboardInterrupt$'
     line 'exit(7)'
@@ -184,13 +183,13 @@ ended_by() {
     session
     line 'echo a~.b'
     until_screen '^a~\.b$'
-    line 'cat'
+    line 'sed -u "s/^/got /"'
     keys -l '~~.'
     keys Enter
-    until_screen '^~\.$'
+    until_screen '^got ~\.$'
     keys -l '~x'
     keys Enter
-    until_screen '^~x$'
+    until_screen '^got ~x$'
     keys C-c
     line 'exit 4'
     until_screen '^rc=4$'
@@ -207,7 +206,7 @@ ended_by() {
     line 'fg'
     line 'echo "two $(tty)"'
     until_screen '^two /dev/pts/0$'
-    line 'sleep 1000'
+    sleeper
     keys C-c
     line 'echo "was $?"'
     until_screen '^was 130$'
@@ -248,7 +247,7 @@ JSON
     until_screen '^/dev/pts/0$'
     until_screen '^30 100$'
     line 'llm-report "half of it"'
-    line 'sleep 1000'
+    sleeper
     keys C-c
     line 'echo content >made; printf "raw \033]0;t\007\n"; exit 0'
     until_screen '^rc=0$'

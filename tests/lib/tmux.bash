@@ -5,6 +5,8 @@
 # tmux_teardown         in teardown()
 # keys KEY...           presses keys (tmux send-keys)
 # line TEXT             types TEXT and Enter
+# sleeper               types a command that says "asleep" and sleeps, and waits for it: a key pressed sooner would be the shell's
+# press KEY REGEX       presses it until a line of the screen matches: between two programs a key is nobody's
 # screen                what is on the screen
 # until_screen REGEX    waits until a line of the screen matches; fails after half a minute, and shows the screen
 # tm COMMAND...         any tmux command, such as: tm display -p '#{pane_title}'
@@ -38,6 +40,21 @@ keys() {
 line() {
     tm send-keys -l -- "$1"
     tm send-keys Enter
+}
+
+sleeper() {
+    line "sh -c 'echo asleep; exec sleep 1000'"
+    until_screen '^asleep$'
+}
+
+press() {
+    wait_until pressed "$@" || { screen; return 1; }
+}
+
+pressed() {
+    keys "$1"
+    sleep 0.3
+    on_screen "$2"
 }
 
 screen() {
