@@ -135,10 +135,8 @@ static void close_between(unsigned from, unsigned to)
 }
 
 /* Closes every descriptor from 3 up that is not in keep[] (T-FD-01). */
-static void close_others(int *keep, size_t n)
+void orch_close_others(unsigned from, int *keep, size_t n)
 {
-    unsigned from = 3;
-
     qsort(keep, n, sizeof(*keep), compare_ints);
     for (size_t i = 0; i < n; i++) {
         if (keep[i] < (int)from)
@@ -173,7 +171,7 @@ void orch_init_keep_only_ours(const struct orch_start *s)
     n = add_trees(keep, n, &s->home.layer, 1);
     n = add_trees(keep, n, s->binds, s->plan->n_places);
     n = add_trees(keep, n, s->closure_binds, s->plan->closure.n);
-    close_others(keep, n);
+    orch_close_others(3, keep, n);
 }
 
 /* init itself has no terminal or log of ours: 0, 1 and 2 are /dev/null; the agent's are higher until its

@@ -50,7 +50,7 @@ struct orch_stead {
     int ours; /* >= 0: our end of a connection to the control socket */
 };
 /* False: nothing is done for this call, it is judged as any other. */
-bool orch_stead_serve(const struct orch_notify *n, const struct seccomp_notif *req, struct orch_stead *ret);
+bool orch_stead_serve(struct orch_notify *n, const struct seccomp_notif *req, struct orch_stead *ret);
 /* Hands its descriptor over, if it has one; errnum says what the call is answered with if it was not. */
 void orch_stead_hand_over(const struct orch_notify *n, const struct seccomp_notif *req, struct orch_stead *s);
 void orch_stead_fini(struct orch_stead *s);

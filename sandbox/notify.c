@@ -17,12 +17,15 @@
 #include "common/io.h"
 #include "sandbox/notify_int.h"
 
+#define NO_ANSWER "its filesystem did not answer"
+
 int orch_notify_init(struct orch_notify *n, const struct orch_plan *plan, const struct orch_sandbox_hooks *h)
 {
     struct seccomp_notif_sizes sizes;
 
-    *n = (struct orch_notify){.plan = plan, .listener = -1, .root = -1, .hooks = h, .host = ORCH_HOST_UNSEEN};
+    *n = (struct orch_notify){.plan = plan, .listener = -1, .hooks = h, .host = ORCH_HOST_UNSEEN};
     orch_memo_init(&n->memo, plan);
+    orch_look_init(&n->look);
     if (syscall(SYS_seccomp, SECCOMP_GET_NOTIF_SIZES, 0, &sizes) < 0)
         return -errno;
     n->req_size = sizes.seccomp_notif > sizeof(*n->req) ? sizes.seccomp_notif : sizeof(*n->req);
@@ -35,7 +38,7 @@ int orch_notify_init(struct orch_notify *n, const struct orch_plan *plan, const 
 void orch_notify_fini(struct orch_notify *n)
 {
     orch_close_fdp(&n->listener);
-    orch_close_fdp(&n->root);
+    orch_look_fini(&n->look);
     orch_who_fini(&n->who);
     orch_memo_fini(&n->memo);
     orch_host_fini(&n->host);
@@ -55,17 +58,22 @@ void orch_judge_deny(struct judged *j, enum orch_denial_class class, int errnum,
     j->d.errnum = errnum;
 }
 
+void orch_judge_unreadable(struct judged *j, enum orch_denial_class class, int r)
+{
+    orch_judge_deny(j, class, EACCES, "sandbox#/unreadable");
+    j->d.detail = r == -ETIMEDOUT ? NO_ANSWER : "memory of the task could not be read";
+}
+
 /* Reads a path argument. false: judged already (unreadable), or the kernel will fail by itself. */
 static bool read_path(struct judged *j, int index, struct orch_buf *text)
 {
-    int r = orch_task_string((pid_t)j->req->pid, orch_judge_arg(j, index), text);
+    int r = orch_look_string(&j->n->look, (pid_t)j->req->pid, orch_judge_arg(j, index), text);
 
     if (r == 0)
         return true;
     if (r == -EFAULT || r == -ENAMETOOLONG)
         return false; /* the kernel gives the same answer to the same pointer */
-    orch_judge_deny(j, ORCH_CLASS_FILESYSTEM, EACCES, "sandbox#/unreadable");
-    j->d.detail = "memory of the task could not be read";
+    orch_judge_unreadable(j, ORCH_CLASS_FILESYSTEM, r);
     return false;
 }
 
@@ -91,20 +99,21 @@ bool orch_judge_resolve(struct judged *j, int dirfd_arg, const char *text, bool 
                         struct orch_path *ret)
 {
     int dirfd = dirfd_arg == ORCH_NOARG ? AT_FDCWD : (int)orch_judge_arg(j, dirfd_arg);
-    bool absolute = text[0] == '/';
+    struct orch_look *look = &j->n->look;
+    bool keeps = text[0] == '/' && !look->apart; /* what is kept has its links read by us */
     int r;
 
-    if (absolute && orch_memo_find(&j->n->memo, text, nofollow, ret))
+    if (keeps && orch_memo_find(&j->n->memo, text, nofollow, ret))
         return true;
-    r = orch_task_resolve(j->n->root, (pid_t)j->req->pid, dirfd, text, nofollow, ret);
-    if (r == 0 && absolute)
-        orch_memo_keep(&j->n->memo, j->n->root, text, nofollow, ret);
+    r = orch_look_resolve(look, (pid_t)j->req->pid, dirfd, text, nofollow, ret);
+    if (r == 0 && keeps)
+        orch_memo_keep(&j->n->memo, look->root, text, nofollow, ret);
     if (r == 0)
         return true;
     if (!out_of_descriptors(j, r) && !fails_by_itself(r)) {
         orch_judge_deny(j, ORCH_CLASS_FILESYSTEM, EACCES, "sandbox#/unresolvable");
         j->d.path = text;
-        j->d.detail = "the path could not be resolved";
+        j->d.detail = r == -ETIMEDOUT ? NO_ANSWER : "the path could not be resolved";
     }
     return false;
 }
@@ -187,7 +196,7 @@ bool orch_judge_new(struct judged *j, const struct orch_path *p, char kind)
     if (dec.verdict == ORCH_PERMIT && orch_plan_may_be(j->n->plan, p->path, kind))
         return false;
     if (dec.verdict != ORCH_HIDE && dec.verdict != ORCH_ABSENT && !p->exists &&
-        !orch_task_has_parent(j->n->root, p))
+        !orch_look_has_parent(&j->n->look, p))
         return false; /* the directory is missing: ENOENT by the kernel */
     if (apply_decision(j, p, ORCH_REQ_CREATE))
         return true;
@@ -198,14 +207,11 @@ bool orch_judge_new(struct judged *j, const struct orch_path *p, char kind)
 static bool judge_protected_beneath(struct judged *j, const struct orch_path *p)
 {
     const struct orch_place *q = p->path ? orch_plan_narrower_beneath(j->n->plan, p->path) : NULL;
-    ORCH_AUTO_FD int fd = -1;
+    int r = q ? orch_look_at(&j->n->look, q->path) : -ENOENT;
 
-    if (!q)
-        return false;
-    fd = orch_openat2(j->n->root, q->path + 1, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0, RESOLVE_IN_ROOT);
-    if (out_of_descriptors(j, fd))
+    if (out_of_descriptors(j, r))
         return true;
-    if (fd < 0)
+    if (r < 0 && r != -ETIMEDOUT)
         return false;
     orch_judge_deny(j, ORCH_CLASS_FILESYSTEM, EACCES, q->rule);
     j->d.path = p->path;
@@ -447,7 +453,7 @@ static void judge(struct judged *j)
         return;
     case ORCH_SC_WATCH:
         j->call = orch_call_find(j->req->data.nr);
-        if (j->call && j->n->root >= 0)
+        if (j->call && j->n->look.root >= 0)
             judge_watched(j);
         else
             orch_judge_deny(j, ORCH_CLASS_SYSCALL, EPERM, "sandbox#/calls");

@@ -35,6 +35,8 @@ static inline uint64_t orch_judge_arg(const struct judged *j, int index)
 
 /* Refuses the call, and puts it on record. */
 void orch_judge_deny(struct judged *j, enum orch_denial_class class, int errnum, const char *rule);
+/* The same for a task whose memory could not be read, with -r. */
+void orch_judge_unreadable(struct judged *j, enum orch_denial_class class, int r);
 /* false: judged already (unresolvable), or the kernel will fail by itself. dirfd_arg: ORCH_NOARG = none. */
 bool orch_judge_resolve(struct judged *j, int dirfd_arg, const char *text, bool nofollow,
                         struct orch_path *ret);

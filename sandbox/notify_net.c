@@ -57,13 +57,12 @@ void orch_judge_address(struct judged *j)
 
     if (len < sizeof(sa_family_t) || len > sizeof(a))
         return; /* EINVAL by the kernel */
-    r = orch_task_bytes((pid_t)j->req->pid, orch_judge_arg(j, j->call->path), &a, (size_t)len);
+    r = orch_look_bytes(&j->n->look, (pid_t)j->req->pid, orch_judge_arg(j, j->call->path), &a, (size_t)len);
     if (r == -EFAULT)
         return;
     j->d.family = r == 0 ? a.ss_family : 0;
     if (r < 0) {
-        orch_judge_deny(j, ORCH_CLASS_NETWORK, EACCES, "sandbox#/unreadable");
-        j->d.detail = "memory of the task could not be read";
+        orch_judge_unreadable(j, ORCH_CLASS_NETWORK, r);
         return;
     }
     if (a.ss_family == AF_UNIX)

@@ -32,7 +32,7 @@ static void argv_fini(struct argv *a)
 
 /* What can be read of a list that the kernel is going to read once more. Pointers beyond a page that is not
  * there: the kernel will fail. */
-static void read_argv(pid_t tid, uint64_t at, struct argv *ret)
+static void read_argv(struct orch_look *l, pid_t tid, uint64_t at, struct argv *ret)
 {
     ORCH_AUTO_BUF struct orch_buf text = {0};
 
@@ -40,10 +40,10 @@ static void read_argv(pid_t tid, uint64_t at, struct argv *ret)
         uint64_t p;
         int r;
 
-        if (orch_task_bytes(tid, at + i * sizeof(p), &p, sizeof(p)) < 0 || !p)
+        if (orch_look_bytes(l, tid, at + i * sizeof(p), &p, sizeof(p)) < 0 || !p)
             return;
         ret->more = i == ORCH_ARGV_MAX;
-        r = ret->more ? -E2BIG : orch_task_string(tid, p, &text);
+        r = ret->more ? -E2BIG : orch_look_string(l, tid, p, &text);
         if (r < 0 && r != -ENAMETOOLONG)
             return;
         ret->v[i] = orch_xstrndup(text.data, text.len < ORCH_ARG_MAX ? text.len : ORCH_ARG_MAX);
@@ -62,7 +62,7 @@ void orch_judge_report_exec(struct judged *j)
         return;
     who = orch_who_is(&j->n->who, tid);
     if (wanted)
-        read_argv(tid, orch_judge_arg(j, 1), &argv);
+        read_argv(&j->n->look, tid, orch_judge_arg(j, 1), &argv);
     h->on_exec(h->ctx, &(struct orch_exec_event){.path = j->path.path,
                                                  .pid = who->pid,
                                                  .tid = who->tid,

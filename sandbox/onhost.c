@@ -204,3 +204,28 @@ bool orch_host_has(struct orch_host *h, const char *path)
         return true;
     return h->n == 0 ? is_there(path) : walk(h, path);
 }
+
+bool orch_host_may_wait(struct orch_host *h, const char *path)
+{
+    if (!look_at_mounts(h))
+        return true;
+    for (size_t i = 0; i < h->n; i++)
+        if (orch_path_beneath(path, h->v[i].path) || orch_path_beneath(h->v[i].path, path))
+            return true;
+    return false;
+}
+
+bool orch_host_is_silent(const struct orch_host *h, const char *path)
+{
+    const struct orch_host_mount *m = mount_of(h, path);
+
+    return m && orch_now_ms() < m->not_before_ms;
+}
+
+void orch_host_was_silent(struct orch_host *h, const char *path)
+{
+    struct orch_host_mount *m = mount_of(h, path);
+
+    if (m)
+        m->not_before_ms = orch_now_ms() + ORCH_HOST_SILENT_MS;
+}

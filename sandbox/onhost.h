@@ -11,13 +11,15 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct orch_host {
     int mounts; /* our /proc/self/mountinfo, -1 = not yet looked at */
     struct orch_host_mount {
         char *path;
-        bool automount, hangs; /* hangs: a look there did not come back */
-    } * v;                     /* mounts that may let us wait */
+        bool automount, hangs;  /* hangs: a look there did not come back */
+        uint64_t not_before_ms; /* nobody asks it (orch_host_is_silent) */
+    } * v;                      /* mounts that may let us wait */
     size_t n;
 };
 
@@ -29,5 +31,12 @@ struct orch_host {
 void orch_host_fini(struct orch_host *h);
 /* path: absolute, in normal form, as the host would see it; NULL is not there. */
 bool orch_host_has(struct orch_host *h, const char *path);
+/* Is the path on a filesystem that may let us wait, or is there one beneath it? True also if the mounts
+ * cannot be had. */
+bool orch_host_may_wait(struct orch_host *h, const char *path);
+/* Did the filesystem that path lies on, by its text, not answer lately? To be told when it did not. */
+#define ORCH_HOST_SILENT_MS 5000
+bool orch_host_is_silent(const struct orch_host *h, const char *path);
+void orch_host_was_silent(struct orch_host *h, const char *path);
 
 #endif

@@ -24,6 +24,9 @@
 #include "sandbox/watch.h"
 
 #define TICK_MS 250
+#define DYING_MS                                                                                             \
+    20000 /* hundreds of them on a busy machine need some of it; longer takes who waits for a hung file      \
+             system */
 
 struct running {
     const struct orch_sandbox_args *args;
@@ -36,7 +39,8 @@ struct running {
     pid_t init;
     struct orch_tty_input input;
     int pidfd, sock, out_fd[2]; /* out_fd: our ends of stdout and stderr; of a terminal the first */
-    uint64_t began, last_tick, output_left;
+    uint64_t began, last_tick, ended_ms, output_left;
+    bool immortal; /* not every process could be ended */
     bool ready, ended, started, trimmed;
 };
 
@@ -68,6 +72,7 @@ static void end_with(struct running *r, enum orch_end end)
 {
     if (!r->ended) {
         r->ended = true;
+        r->ended_ms = orch_now_ms();
         r->out->end = end;
     }
     orch_watch_kill(&r->watch);
@@ -156,15 +161,17 @@ static void on_ready(struct running *r, int *fd)
     r->notify.init = r->notify.who.init = r->init;
     r->notify.control = &r->control;
     r->notify.control_on = r->args->control;
-    r->notify.root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    r->notify.look.root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
     r->control.listener = ORCH_TAKE_FD(*fd);
     r->ready = true;
-    if (r->notify.root < 0 || orch_watch_view(&r->watch, r->notify.root) < 0) {
+    if (r->notify.look.root < 0 || orch_watch_view(&r->watch, r->notify.look.root) < 0) {
         r->out->setup.errnum = errno;
         r->notify.host_errno = errno == EMFILE || errno == ENFILE ? errno : 0;
         (void)snprintf(r->out->setup.step, sizeof(r->out->setup.step), "open the sandbox's root");
         end_with(r, ORCH_END_SETUP);
+        return;
     }
+    orch_look_choose(&r->notify.look, &r->notify.host, r->args->plan);
 }
 
 /* The agent's terminal, not started yet: from here on it reads and writes like a pipe. */
@@ -275,6 +282,8 @@ static void tick(struct running *r)
     limit = r->ended ? NULL : orch_watch_look(&r->watch);
     if (limit)
         end_with_limit(r, limit);
+    if (r->ready && r->args->plan->nested)
+        orch_look_choose(&r->notify.look, &r->notify.host, r->args->plan);
     if (r->hooks->on_tick)
         obey(r, r->hooks->on_tick(r->hooks->ctx));
 }
@@ -352,10 +361,12 @@ static void loop(struct running *r)
         if (poll(p, n, r->ended ? TICK_MS : time_to_next(r)) < 0 && errno != EINTR)
             end_with(r, ORCH_END_CANCEL);
         serve(r, p, n);
-        if (p[SLOT_PIDFD].revents)
+        if (p[SLOT_PIDFD].revents || r->immortal)
             break;
         if (r->ended)
             end_with(r, r->out->end); /* again, in case init was not yet killable */
+        /* In tier nested init itself gives up its hunt. */
+        r->immortal = r->ended && !r->args->plan->nested && orch_now_ms() - r->ended_ms > DYING_MS;
     }
 }
 
@@ -538,10 +549,12 @@ int orch_sandbox_run(const struct orch_sandbox_args *a, const struct orch_sandbo
         return got;
     }
     loop(&r);
-    after_death(&r);
-    measure_dead(&r);
-    if (a->plan->nested)
-        got = orch_nested_after();
+    if (!r.immortal) {
+        after_death(&r);
+        measure_dead(&r);
+    }
+    if (r.immortal || (a->plan->nested && orch_nested_after() < 0))
+        got = -EIO;
     drain_output(&r);
     ret->elapsed_ms = orch_now_ms() - r.began;
     ret->fallbacks = r.notify.fallbacks;

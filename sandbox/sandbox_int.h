@@ -11,6 +11,7 @@
 #include <linux/seccomp.h>
 #include <sys/types.h>
 
+#include "sandbox/look.h"
 #include "sandbox/memo.h"
 #include "sandbox/onhost.h"
 #include "sandbox/sandbox.h"
@@ -74,6 +75,8 @@ int orch_msg_recv(int sock, struct orch_msg *ret, int *ret_fd, int flags);
 
 /* In a child: signals as a fresh process has them; the supervisor blocks and ignores some. */
 void orch_reset_signals(void);
+/* Closes all from this number on but these, which it sorts. */
+void orch_close_others(unsigned from, int *keep, size_t n);
 
 /* A directory tree to mount: a detached mount made beforehand (root), or a path that init opens itself. */
 struct orch_tree {
@@ -181,7 +184,8 @@ int orch_confine_filter(const struct orch_filter *filter, int *ret_missing, stru
 /* notify.c: one notification at a time. */
 struct orch_notify {
     const struct orch_plan *plan;
-    int listener, root; /* root: O_PATH of the sandbox's root, or -1 before it is known */
+    int listener;
+    struct orch_look look;
     const struct orch_sandbox_hooks *hooks;
     struct orch_who who;
     struct orch_memo memo;

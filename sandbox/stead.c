@@ -32,7 +32,7 @@
 #define OWN_RULE "sandbox#/nested"
 
 struct act {
-    const struct orch_notify *n;
+    struct orch_notify *n;
     const struct seccomp_notif *req;
     struct orch_stead *out;
 };
@@ -104,12 +104,13 @@ static int find_object(const struct act *a, const struct mark *m, struct orch_pa
 
     if (m->path == NONE || (arg(a, m->path) == 0 && m->form != MODE))
         return path_of_fd(a, dirfd, ret);
-    r = orch_task_string((pid_t)a->req->pid, arg(a, m->path), &text);
+    r = orch_look_string(&a->n->look, (pid_t)a->req->pid, arg(a, m->path), &text);
     if (r < 0)
         return r;
     if (text.len == 0)
         return flags & AT_EMPTY_PATH ? path_of_fd(a, dirfd, ret) : -ENOENT;
-    r = orch_task_resolve(a->n->root, (pid_t)a->req->pid, dirfd, text.data, flags & AT_SYMLINK_NOFOLLOW, ret);
+    r = orch_look_resolve(&a->n->look, (pid_t)a->req->pid, dirfd, text.data, flags & AT_SYMLINK_NOFOLLOW,
+                          ret);
     if (r == 0 && !ret->path)
         return -EPERM;
     return r < 0 ? r : ret->exists ? 0 : -ENOENT;
@@ -126,14 +127,14 @@ static int read_times(const struct act *a, const struct mark *m, struct timespec
     if (addr == 0)
         return 0;
     if (m->form == TIMESPEC)
-        return orch_task_bytes((pid_t)a->req->pid, addr, ret, 2 * sizeof(*ret));
+        return orch_look_bytes(&a->n->look, (pid_t)a->req->pid, addr, ret, 2 * sizeof(*ret));
     if (m->form == UTIMBUF) {
-        r = orch_task_bytes((pid_t)a->req->pid, addr, &ub, sizeof(ub));
+        r = orch_look_bytes(&a->n->look, (pid_t)a->req->pid, addr, &ub, sizeof(ub));
         ret[0] = (struct timespec){.tv_sec = ub.actime};
         ret[1] = (struct timespec){.tv_sec = ub.modtime};
         return r;
     }
-    r = orch_task_bytes((pid_t)a->req->pid, addr, tv, sizeof(tv));
+    r = orch_look_bytes(&a->n->look, (pid_t)a->req->pid, addr, tv, sizeof(tv));
     for (int i = 0; r == 0 && i < 2; i++) {
         if (tv[i].tv_usec < 0 || tv[i].tv_usec > 999999)
             return -EINVAL;
@@ -190,7 +191,8 @@ static void mark_file(struct act *a, const struct mark *m)
         }
     }
     if (r == 0) {
-        fd = orch_openat2(a->n->root, p.path + 1, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0, RESOLVE_NO_SYMLINKS);
+        fd = orch_openat2(a->n->look.root, p.path + 1, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0,
+                          RESOLVE_NO_SYMLINKS);
         r = fd < 0 ? fd : set_mark(a, m, fd);
     }
     if (r == -EMFILE || r == -ENFILE || r == -ENOMEM)
@@ -260,7 +262,7 @@ static bool open_own(struct act *a, int path_arg, int flags_arg)
     pid_t pid = 0;
 
     if ((flags & (O_ACCMODE | O_CREAT | O_TRUNC | O_PATH | O_DIRECTORY)) != O_RDONLY ||
-        orch_task_string((pid_t)a->req->pid, arg(a, path_arg), &text) < 0 || !text.data)
+        orch_look_string(&a->n->look, (pid_t)a->req->pid, arg(a, path_arg), &text) < 0 || !text.data)
         return false;
     name = own_file(a, text.data, &pid);
     if (!name || pid <= 0)
@@ -297,7 +299,7 @@ static void refuse_path(struct act *a, const char *text)
 {
     struct orch_path ORCH_AUTO(orch_path_fini) p = {0};
     struct orch_decision dec;
-    int r = orch_task_resolve(a->n->root, (pid_t)a->req->pid, AT_FDCWD, text, false, &p);
+    int r = orch_look_resolve(&a->n->look, (pid_t)a->req->pid, AT_FDCWD, text, false, &p);
 
     if (r < 0 || !p.path) {
         refuse(a, r == -ENOENT || r == -ENOTDIR ? ENOENT : EACCES, OWN_RULE, "connect");
@@ -318,7 +320,8 @@ static bool judge_connect(struct act *a)
     ORCH_AUTO_FREE char *text = NULL;
 
     if (len <= offsetof(struct sockaddr_un, sun_path) || len > sizeof(un) ||
-        orch_task_bytes((pid_t)a->req->pid, arg(a, 1), &un, (size_t)len) < 0 || un.sun_family != AF_UNIX)
+        orch_look_bytes(&a->n->look, (pid_t)a->req->pid, arg(a, 1), &un, (size_t)len) < 0 ||
+        un.sun_family != AF_UNIX)
         return false;
     a->out->network = true;
     if (un.sun_path[0] == '\0') {
@@ -336,13 +339,13 @@ static bool judge_connect(struct act *a)
 
 /* ---- */
 
-bool orch_stead_serve(const struct orch_notify *n, const struct seccomp_notif *req, struct orch_stead *ret)
+bool orch_stead_serve(struct orch_notify *n, const struct seccomp_notif *req, struct orch_stead *ret)
 {
     struct act a = {.n = n, .req = req, .out = ret};
     const struct mark *m;
 
     *ret = (struct orch_stead){.fd = -1, .replace = -1, .ours = -1};
-    if (!n->plan->nested || n->root < 0 || req->data.arch != 0xc000003e)
+    if (!n->plan->nested || n->look.root < 0 || req->data.arch != 0xc000003e)
         return false;
     m = find_mark(req->data.nr);
     if (m) {

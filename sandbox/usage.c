@@ -4,15 +4,16 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/statfs.h>
+#include <sys/sysmacros.h>
 
 #include "common/io.h"
 #include "sandbox/layer.h"
 #include "sandbox/nested.h"
+
+#define MAX_MOUNTINFO (4u << 20)
 
 /* ---- files without a name ---- */
 
@@ -23,6 +24,9 @@ struct unnamed {
         uint64_t bytes;
     } * v;
     size_t n, cap;
+    int proc;
+    const char *pid;        /* of the process being looked at */
+    struct orch_buf mounts; /* of the view, as /proc/PID/mountinfo tells; empty: not yet asked for */
 };
 
 static int by_inode(const void *pa, const void *pb)
@@ -34,23 +38,41 @@ static int by_inode(const void *pa, const void *pb)
     return (a->ino > b->ino) - (a->ino < b->ino);
 }
 
-/* Those on a tmpfs are held by its size. */
+/* Asked of the list of mounts: a filesystem that has stopped to answer says nothing itself. */
+static bool is_on_overlay(struct unnamed *u, uint64_t mount)
+{
+    ORCH_AUTO_FREE char *id = orch_xasprintf("%llu ", (unsigned long long)mount);
+    ORCH_AUTO_FREE char *file = orch_xasprintf("%s/mountinfo", u->pid);
+    const char *line, *end;
+
+    if (u->mounts.len == 0 && orch_read_file(u->proc, file, MAX_MOUNTINFO, &u->mounts) < 0)
+        return true; /* rather too much than too little */
+    for (line = u->mounts.data; line && *line; line = end + 1) {
+        const char *type = strstr(line, " - ");
+
+        end = strchr(line, '\n');
+        if (!end || !type || type > end)
+            break;
+        if (strncmp(line, id, strlen(id)) == 0)
+            return strncmp(type + 3, "overlay ", 8) == 0;
+    }
+    return false;
+}
+
+/* Those on a tmpfs are held by its size. What a descriptor is of is asked of what is in memory: the file may
+ * be the hung filesystem's. */
 static void add_descriptor(int dir, const char *name, struct unnamed *u)
 {
-    char path[64];
-    struct statfs fs;
-    struct stat st;
+    struct statx st;
 
-    if (fstatat(dir, name, &st, 0) < 0 || !S_ISREG(st.st_mode) || st.st_nlink > 0)
-        return;
-    (void)snprintf(path, sizeof(path), "/proc/self/fd/%d/%.20s", dir, name);
-    if (statfs(path, &fs) < 0 || fs.f_type != OVERLAYFS_SUPER_MAGIC)
+    if (statx(dir, name, AT_STATX_DONT_SYNC, STATX_BASIC_STATS | STATX_MNT_ID, &st) < 0 ||
+        !S_ISREG(st.stx_mode) || st.stx_nlink > 0 || !is_on_overlay(u, st.stx_mnt_id))
         return;
     if (u->n == u->cap) {
         u->cap = u->cap ? u->cap * 2 : 64;
         u->v = orch_xreallocarray(u->v, u->cap, sizeof(*u->v));
     }
-    u->v[u->n++] = (struct one){st.st_dev, st.st_ino, (uint64_t)st.st_blocks * 512};
+    u->v[u->n++] = (struct one){makedev(st.stx_dev_major, st.stx_dev_minor), st.stx_ino, st.stx_blocks * 512};
 }
 
 typedef void (*entry_fn)(int dir, const char *name, struct unnamed *u);
@@ -73,6 +95,7 @@ static void add_process(int proc, const char *pid, struct unnamed *u)
 {
     char fds[64];
 
+    u->pid = pid;
     if ((size_t)snprintf(fds, sizeof(fds), "%s/fd", pid) < sizeof(fds))
         each_number(proc, fds, add_descriptor, u);
 }
@@ -80,7 +103,7 @@ static void add_process(int proc, const char *pid, struct unnamed *u)
 /* Each once, however many hold it. */
 static uint64_t unnamed_bytes(int proc)
 {
-    struct unnamed u = {0};
+    struct unnamed u = {.proc = proc};
     uint64_t sum = 0;
 
     if (proc < 0)
@@ -92,6 +115,7 @@ static uint64_t unnamed_bytes(int proc)
         if (i == 0 || by_inode(&u.v[i - 1], &u.v[i]) != 0)
             sum += u.v[i].bytes;
     free(u.v);
+    orch_buf_fini(&u.mounts);
     return sum;
 }
 

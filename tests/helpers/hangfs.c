@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define FILE_NODE 2
+#define FILE_NODE 2 /* "x"; "y", the same with an inode of its own, is the next */
 
 static int dev;
 
@@ -35,7 +35,7 @@ static void answer(uint64_t unique, int error, const void *body, size_t n)
 static struct fuse_attr attr_of(uint64_t node)
 {
     struct fuse_attr a = {
-        .ino = node, .nlink = 1, .mode = node == FILE_NODE ? S_IFREG | 0644 : S_IFDIR | 0755, .size = 5};
+        .ino = node, .nlink = 1, .mode = node >= FILE_NODE ? S_IFREG | 0644 : S_IFDIR | 0755, .size = 5};
 
     return a;
 }
@@ -44,7 +44,7 @@ static void serve(const struct fuse_in_header *in, const char *body)
 {
     struct fuse_init_out init = {.major = FUSE_KERNEL_VERSION, .minor = 31, .max_write = 4096};
     struct fuse_attr_out attr = {.attr = attr_of(in->nodeid)};
-    struct fuse_entry_out entry = {.nodeid = FILE_NODE, .attr = attr_of(FILE_NODE)};
+    struct fuse_entry_out entry = {0};
     struct fuse_open_out opened = {0};
     struct fuse_statfs_out fs = {0};
 
@@ -56,8 +56,9 @@ static void serve(const struct fuse_in_header *in, const char *body)
         answer(in->unique, 0, &attr, sizeof(attr));
         return;
     case FUSE_LOOKUP:
-        answer(in->unique, strcmp(body, "x") == 0 ? 0 : -ENOENT, &entry,
-               strcmp(body, "x") == 0 ? sizeof(entry) : 0);
+        entry.nodeid = strcmp(body, "x") == 0 ? FILE_NODE : strcmp(body, "y") == 0 ? FILE_NODE + 1 : 0;
+        entry.attr = attr_of(entry.nodeid);
+        answer(in->unique, entry.nodeid ? 0 : -ENOENT, &entry, entry.nodeid ? sizeof(entry) : 0);
         return;
     case FUSE_OPEN:
     case FUSE_OPENDIR:

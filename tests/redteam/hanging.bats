@@ -78,35 +78,276 @@ echo "exec $?"
     [ "$(count '.path | endswith("none")')" -eq 0 ]
 }
 
-@test "t_sc_22_nothing_passes_while_a_shown_mount_hangs_and_all_goes_on_when_it_answers" {
-    [ -w /dev/fuse ] || skip "needs fuse"
+# shown [MEMBERS]: a profile that shows the mount
+shown() {
     cat >"$T/p.json" <<END
-{"schema":1,"name":"hang","extends":"plan","widen":"test","filesystem":[{"path":"$O/hung","access":"ro"},{"path":"\${workspace}/none","access":"none"}]}
+{"schema":1,"name":"hang","extends":"implement","widen":"test","filesystem":[{"path":"$O/hung","access":"ro"},
+ {"path":"$O/plain","access":"ro"},{"path":"\${workspace}/none","access":"none"}]${1:+,$1}}
 END
     mkdir "$WS/none"
     echo secret >"$WS/none/s"
-    inside "$MOUNTED"'
-"$ORCH" exec --state "$STATE" --workspace "$WS" --profile "$T/p.json" --audit "$T/audit" -- sh -c "
-    cat $O/hung/x; echo begun; sleep 2; cat $O/hung/other 2>/dev/null || echo no-other; cat none/s 2>/dev/null || echo no-secret" >"$T/said" 2>&1 &
+    touch "$O/plain/go" "$O/plain/again"
+}
+
+# EXEC: starts the sandbox with "$T/agent" in it, which says "begun"; go: the mount hangs, and then there is something in plain/go
+EXEC='
+go() {
+    for _ in $(seq 2000); do grep -qs begun "$T/said" && break; sleep 0.05; done
+    touch "$T/flag"
+    echo go >"$O/plain/go"
+}
+cp "$T/agent" "$WS/agent.sh"
+(exec "$ORCH" exec --state "$STATE" --workspace "$WS" --profile "$T/p.json" --audit "$T/audit" -- sh agent.sh >"$T/said" 2>&1) &
 pid=$!
-for _ in $(seq 2000); do grep -qs begun "$T/said" && break; sleep 0.05; done
-touch "$T/flag"
-sleep 4
-cp "$T/said" "$T/said.hung"
-kill -0 $pid && echo "still there"
+'
+AWAIT='until [ -s "$PLAIN/go" ]; do sleep 0.1; done'
+
+agent() {
+    { printf 'HUNG=%s PLAIN=%s\n' "$O/hung" "$O/plain"; cat; } >"$T/agent"
+}
+
+@test "t_sc_22_a_shown_mount_that_hangs_holds_up_only_who_asks_for_it" {
+    [ -w /dev/fuse ] || skip "needs fuse"
+    shown
+    agent <<END
+cat "\$HUNG/x"; echo begun
+$AWAIT
+cat "\$HUNG/other" 2>/dev/null || echo no-other
+cat none/s 2>/dev/null || echo no-secret
+for i in 1 2 3 4 5 6 7 8 9 10 11 12; do cat "\$HUNG/\$i" 2>/dev/null && echo answered; done
+until mkdir "\$HUNG/dir" 2>/dev/null || [ \$((n += 1)) -gt 3 ]; do :; done
+echo the-end
+END
+    inside "$MOUNTED$EXEC"'
+go
+timeout 60 tail --pid "$pid" -f /dev/null && echo "it ended while the mount hung"
 rm "$T/flag"
-wait $pid
+wait "$pid"
 echo "exec $?"
 '
     [ "$status" -ne 77 ] || skip "needs fuse"
     cat "$T/said"
-    grep -qx 'still there' <<<"$output"
-    refute grep -q 'no-other\|no-secret\|secret' "$T/said.hung"
+    grep -qx 'it ended while the mount hung' <<<"$output"
     grep -qx 'exec 0' <<<"$output"
     grep -qx fuse "$T/said"
     grep -qx no-other "$T/said"
     grep -qx no-secret "$T/said"
+    grep -qx the-end "$T/said"
+    refute grep -qx 'answered\|secret' "$T/said"
+    # On record, each of them.
+    [ "$(count ".path == \"$O/hung/other\" and .rule == \"sandbox#/unresolvable\"")" -eq 1 ]
+    [ "$(count ".path | startswith(\"$O/hung/1\")")" -eq 4 ]
     [ "$(count ".path == \"$WS/none/s\"")" -eq 1 ]
+}
+
+@test "t_sc_22_a_mount_that_answers_again_is_asked_again" {
+    [ -w /dev/fuse ] || skip "needs fuse"
+    shown
+    agent <<END
+cat "\$HUNG/x"; echo begun
+$AWAIT
+for i in 1 2 3 4 5 6 7 8 9 10 11 12; do cat "\$HUNG/\$i" 2>/dev/null && echo answered; done
+echo tried
+until [ -s "\$PLAIN/again" ]; do sleep 0.1; done
+until cat "\$HUNG/x" 2>/dev/null; do sleep 0.1; done
+cat "\$HUNG/none" 2>&1
+END
+    inside "$MOUNTED$EXEC"'
+go
+for _ in $(seq 2000); do grep -qs tried "$T/said" && break; sleep 0.05; done
+rm "$T/flag"
+echo again >"$O/plain/again"
+timeout 60 tail --pid "$pid" -f /dev/null
+wait "$pid"
+echo "exec $?"
+'
+    [ "$status" -ne 77 ] || skip "needs fuse"
+    cat "$T/said"
+    [ "$(grep -cx fuse "$T/said")" -eq 2 ]
+    grep -q 'No such file' "$T/said"
+    refute grep -qx answered "$T/said"
+    grep -qx 'exec 1' <<<"$output"
+}
+
+@test "t_sc_22_memory_mapped_from_a_hanging_mount_holds_up_nobody" {
+    [ -w /dev/fuse ] || skip "needs fuse"
+    need python3
+    shown
+    cat >"$WS/mapped.py" <<'END'
+import ctypes, errno, os, sys, time
+libc = ctypes.CDLL(None, use_errno=True)
+libc.mmap.restype = ctypes.c_void_p
+libc.open.argtypes = [ctypes.c_void_p, ctypes.c_int]
+def mapped(name):
+    return libc.mmap(None, 4096, 1, 2, os.open(sys.argv[1] + "/" + name, os.O_RDONLY), 0)
+def opened(at):
+    return errno.errorcode[ctypes.get_errno()] if libc.open(at, 0) < 0 else "opened"
+print("answering", opened(mapped("x")), flush=True)  # the name is "fuse\n", which there is not
+at = mapped("y")  # nothing of it is in memory yet
+print("begun", flush=True)
+while os.path.getsize(sys.argv[2] + "/go") == 0:
+    time.sleep(0.1)
+print("hanging", opened(at), flush=True)
+print("the-end", flush=True)
+os._exit(0)
+END
+    agent <<'END'
+exec python3 mapped.py "$HUNG" "$PLAIN"
+END
+    inside "$MOUNTED$EXEC"'
+go
+for _ in $(seq 1200); do grep -qs the-end "$T/said" && echo "answered while the mount hung" && break; sleep 0.05; done
+rm "$T/flag"
+wait "$pid"
+echo "exec $?"
+'
+    [ "$status" -ne 77 ] || skip "needs fuse"
+    cat "$T/said"
+    grep -qx 'answered while the mount hung' <<<"$output"
+    grep -qx 'exec 0' <<<"$output"
+    grep -qx 'answering ENOENT' "$T/said"
+    grep -qx 'hanging EACCES' "$T/said"
+    [ "$(count '.rule == "sandbox#/unreadable"')" -eq 1 ]
+}
+
+# ended_while_hung CODE COMMAND: an agent that never stops to ask, ended by COMMAND or by itself
+ended_while_hung() {
+    [ -w /dev/fuse ] || skip "needs fuse"
+    agent <<END
+cat "\$HUNG/x"; echo begun
+$AWAIT
+for i in 1 2 3 4; do (while :; do (: <"\$HUNG/\$i"); done) 2>/dev/null & done
+wait
+END
+    inside "$MOUNTED$EXEC"'
+go
+sleep 2
+'"$2"'
+timeout 30 tail --pid "$pid" -f /dev/null && echo "it ended while the mount hung"
+rm "$T/flag"
+wait "$pid"
+echo "exec $?"
+'
+    [ "$status" -ne 77 ] || skip "needs fuse"
+    cat "$T/said"
+    grep -qx 'it ended while the mount hung' <<<"$output"
+    grep -qx "exec $1" <<<"$output"
+}
+
+@test "t_sc_22_a_limit_ends_who_asks_for_a_hanging_mount" {
+    shown '"limits":{"wall":"8s"}'
+    ended_while_hung 124 ''
+    grep -q "ended by its limit 'wall'" "$T/said"
+}
+
+@test "t_sc_22_a_signal_ends_who_asks_for_a_hanging_mount" {
+    shown
+    ended_while_hung 143 'kill -TERM "$pid"'
+}
+
+@test "t_sc_22_who_cannot_be_killed_for_a_hanging_mount_makes_no_run_hang_nor_pass" {
+    [ -w /dev/fuse ] || skip "needs fuse"
+    need python3
+    shown '"limits":{"wall":"5s"}'
+    cat >"$WS/held.py" <<'END'
+import os, sys, time
+fd = os.open(sys.argv[1] + "/x", os.O_RDONLY)
+print("begun", flush=True)
+while os.path.getsize(sys.argv[2] + "/go") == 0:
+    time.sleep(0.1)
+os.fstat(fd)
+END
+    agent <<'END'
+exec python3 held.py "$HUNG" "$PLAIN"
+END
+    inside "$MOUNTED$EXEC"'
+go
+timeout 90 tail --pid "$pid" -f /dev/null && echo "it ended while the mount hung"
+rm "$T/flag"
+wait "$pid"
+echo "exec $?"
+'
+    [ "$status" -ne 77 ] || skip "needs fuse"
+    cat "$T/said"
+    grep -qx 'it ended while the mount hung' <<<"$output"
+    grep -qx 'exec 125' <<<"$output"
+    grep -q 'not every process of the sandbox could be ended' "$T/said"
+}
+
+@test "t_sc_22_a_run_whose_agent_hangs_is_an_error_of_the_host_and_goes_on_when_the_mount_answers" {
+    [ -w /dev/fuse ] || skip "needs fuse"
+    need python3
+    shown '"limits":{"wall":"5s"}'
+    cat >"$WS/held.py" <<'END'
+import os, sys, time
+fd = os.open(sys.argv[1] + "/x", os.O_RDONLY)
+print("begun", flush=True)
+while os.path.getsize(sys.argv[2] + "/go") == 0:
+    time.sleep(0.1)
+open("made", "w").write("made\n")
+os.fstat(fd)
+END
+    cat >"$T/workflow.json" <<END
+{"schema":1,"name":"hang","agent":{"command":["python3","held.py","$O/hung","$O/plain"]},
+ "phases":[{"name":"work","profile":"./p.json","gates":[{"type":"file","path":"made"}]}]}
+END
+    inside "$MOUNTED"'
+run() { "$ORCH" "$@" --state "$STATE" >>"$T/said" 2>&1; }
+(run run --run-id r1 --workspace "$WS" "$T/workflow.json") &
+pid=$!
+for _ in $(seq 2000); do grep -qs begun "$T/said" && break; sleep 0.05; done
+touch "$T/flag"
+echo go >"$O/plain/go"
+timeout 90 tail --pid "$pid" -f /dev/null && echo "it ended while the mount hung"
+wait "$pid"
+echo "run $?"
+[ ! -e "$WS/made" ] && echo "nothing was changed"
+rm "$T/flag"
+run resume r1
+echo "resume $?"
+run verify r1
+echo "verify $?"
+'
+    [ "$status" -ne 77 ] || skip "needs fuse"
+    cat "$T/said"
+    grep -qx 'it ended while the mount hung' <<<"$output"
+    grep -qx 'run 10' <<<"$output"
+    grep -qx 'nothing was changed' <<<"$output"
+    grep -qx 'resume 0' <<<"$output"
+    grep -qx 'verify 0' <<<"$output"
+    [ "$(cat "$WS/made")" = made ]
+}
+
+@test "t_sc_22_nested_any_mount_of_the_host_that_hangs_holds_up_nobody" {
+    [ -w /dev/fuse ] || skip "needs fuse"
+    cat >"$T/p.json" <<END
+{"schema":1,"name":"hang","extends":"base","widen":"test","requires":"nested","tools":"*","limits":{"scope":"process"},
+ "filesystem":[{"path":"$O/plain","access":"ro"},{"path":"\${workspace}","access":"rwx"}]}
+END
+    touch "$O/plain/go"
+    echo secret >"$O/secret"
+    agent <<END
+echo begun
+$AWAIT
+cat "$O/hung/other" "$O/link/x" 2>/dev/null || echo no-other
+cat "$O/secret" 2>/dev/null || echo no-secret
+echo the-end
+END
+    inside "$MOUNTED${EXEC/exec \"\$ORCH\"/exec \"\$HELPERS/nonamespaces\" \"\$ORCH\"}"'
+go
+timeout 60 tail --pid "$pid" -f /dev/null && echo "it ended while the mount hung"
+rm "$T/flag"
+wait "$pid"
+echo "exec $?"
+'
+    [ "$status" -ne 77 ] || skip "needs fuse"
+    cat "$T/said"
+    grep -qx 'it ended while the mount hung' <<<"$output"
+    grep -qx 'exec 0' <<<"$output"
+    grep -qx no-other "$T/said"
+    grep -qx no-secret "$T/said"
+    grep -qx the-end "$T/said"
+    [ "$(count ".path == \"$O/hung/other\" and .rule == \"sandbox#/unresolvable\"")" -eq 1 ]
 }
 
 @test "t_sc_22_naming_a_path_makes_the_host_mount_nothing" {
