@@ -2,11 +2,13 @@
 #ifndef ORCH_TESTS_RESOLVE_CHECK_H
 #define ORCH_TESTS_RESOLVE_CHECK_H
 
-#include "sandbox/task.h"
+#include "sandbox/look.h"
 #include "tests/unit/sandbox/resolve_child.h"
 
 struct checker {
-    int sock, root;
+    int sock;
+    struct orch_look look; /* every other tree is looked at by a child */
+    struct orch_host host;
     pid_t pid, tid;
     struct orch_path path; /* of the last call asked about */
     bool parent;           /* is its directory there? */
@@ -98,6 +100,7 @@ static inline bool check_order(struct checker *c, const struct order *o)
 {
     static struct told t;
 
+    c->look.apart = o->seed % 2;
     if (!give(c->sock, o, sizeof(*o)))
         return false;
     for (;;) {
@@ -107,9 +110,9 @@ static inline bool check_order(struct checker *c, const struct order *o)
             return true;
         if (t.what == TELL_OPENED) {
             orch_path_fini(&c->path);
-            c->r = orch_task_resolve(c->root, c->tid, t.dirfd, t.text, t.nofollow || !t.text[0], &c->path);
+            c->r = orch_look_resolve(&c->look, c->tid, t.dirfd, t.text, t.nofollow || !t.text[0], &c->path);
             c->parent =
-                c->r == 0 && c->path.path && (c->path.exists || orch_task_has_parent(c->root, &c->path));
+                c->r == 0 && c->path.path && (c->path.exists || orch_look_has_parent(&c->look, &c->path));
             if (too_long(c))
                 ;
             else if (t.err == 0)
@@ -129,20 +132,22 @@ static inline bool checker_start(struct checker *c, const char *dir)
 {
     char name[64];
 
-    *c = (struct checker){.root = -1};
+    *c = (struct checker){.host = ORCH_HOST_UNSEEN};
+    orch_look_init(&c->look);
+    c->look.host = &c->host;
     c->sock = start_task(dir, &c->pid, &c->tid);
     if (c->sock < 0)
         return false;
     (void)snprintf(name, sizeof(name), "/proc/%d/root", c->tid);
-    c->root = open(name, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    return c->root >= 0;
+    c->look.root = open(name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return c->look.root >= 0;
 }
 
 static inline void checker_end(struct checker *c)
 {
     orch_path_fini(&c->path);
     shut(c->sock); /* ends the task */
-    shut(c->root);
+    orch_look_fini(&c->look);
     (void)waitpid(c->pid, NULL, 0);
 }
 

@@ -61,17 +61,18 @@ static void the_resolved_path_is_the_kernels(void **state)
     static struct order o;
     struct checker c;
     bool have = checker_start(&c, dir);
-    unsigned before;
+    unsigned before = 0;
 
     (void)state;
     ORCH_NEED("userns", have);
-    before = open_descriptors();
     for (unsigned long i = 0; i < trees; i++) {
         o = (struct order){.seed = seed * 100000 + i, .queries = QUERIES};
         assert_true(check_order(&c, &o));
         if (c.wrong > 0)
             fail_msg("tree %lu of seed %lu", i, seed);
-        assert_int_equal(open_descriptors(), before);
+        if (i == 1) /* the child that looks is there by now */
+            before = open_descriptors();
+        assert_true(i == 0 || open_descriptors() == before);
     }
     (void)printf("%lu opened, %lu made, %lu not there, %lu failed, %lu without a name\n", c.opened, c.made,
                  c.missing, c.failed, c.nameless);
