@@ -6,6 +6,8 @@ load ../lib/workflow
 
 setup_file() { need_sandbox; }
 
+N=500 # files: enough for an apply to be cut off in the middle
+
 setup() {
     orch_setup
     workflow_setup
@@ -43,7 +45,7 @@ changed() { grep -lx new "$WS"/s/* 2>/dev/null | wc -l; }
 
 # half: a passed run of many files whose apply was killed after some of them
 half() {
-    many "${1:-1500}"
+    many "$N"
     orch_run --no-apply
     [ "$status" -eq 0 ]
     for _ in 1 2 3 4 5 6; do
@@ -52,7 +54,7 @@ half() {
         until [ "$(changed)" -gt 0 ] || ! kill -0 "$pid" 2>/dev/null; do :; done
         kill -KILL "$pid" 2>/dev/null || :
         wait "$pid" 2>/dev/null || :
-        [ "$(changed)" -eq "${1:-1500}" ] || return 0
+        [ "$(changed)" -eq "$N" ] || return 0
     done
     echo "apply was never cut off"
     return 1
@@ -70,13 +72,13 @@ not_yet() { grep -Lx new "$WS"/s/* | tail -n 1; }
     [[ "$(state .verdict)" == *"in part"* ]]
     op apply "$RUN"
     [ "$status" -eq 0 ]
-    [ "$(changed)" -eq 1500 ]
+    [ "$(changed)" -eq "$N" ]
     op verify "$RUN"
     [ "$status" -eq 0 ]
 }
 
 @test "a_run_cut_off_in_apply_is_not_cancelled_by_a_signal_at_its_resume" {
-    many 1500
+    many "$N"
     orch_start
     for _ in $(seq 2000); do [ "$(changed)" -gt 0 ] && break; done
     kill -KILL "$pid"
@@ -90,7 +92,7 @@ not_yet() { grep -Lx new "$WS"/s/* | tail -n 1; }
         orch_say
         [ "$status" -eq 0 ]
     fi
-    [ "$(changed)" -eq 1500 ]
+    [ "$(changed)" -eq "$N" ]
     [ "$(state .verdict)" = passed ]
     op verify "$RUN"
     [ "$status" -eq 0 ]
@@ -109,7 +111,7 @@ not_yet() { grep -Lx new "$WS"/s/* | tail -n 1; }
     op apply --theirs-kept "$RUN"
     [ "$status" -eq 0 ]
     [ "$(cat "$edited")" = theirs ]
-    [ "$(changed)" -eq 1499 ]
+    [ "$(changed)" -eq $((N - 1)) ]
     [ "$(state .kept)" = 1 ]
     op verify "$RUN"
     [ "$status" -eq 0 ]
@@ -125,13 +127,13 @@ not_yet() { grep -Lx new "$WS"/s/* | tail -n 1; }
     op apply --theirs-kept "$RUN"
     [ "$status" -eq 0 ]
     [ ! -e "$gone" ]
-    [ "$(changed)" -eq 1499 ]
+    [ "$(changed)" -eq $((N - 1)) ]
 }
 
 @test "hard_links_do_not_look_like_edits_after_a_crash" {
     mkdir "$WS/z"
-    many 1500
-    for i in $(seq 1500); do ln "$WS/s/f$i" "$WS/z/g$i"; done
+    many "$N"
+    for i in $(seq "$N"); do ln "$WS/s/f$i" "$WS/z/g$i"; done
     agent editor <<'END'
 cd "$ORCH_WORKSPACE" || exit 9
 for f in s/* z/*; do echo new >$f; done
@@ -146,11 +148,11 @@ END
     wait "$pid" 2>/dev/null || :
     op apply "$RUN"
     [ "$status" -eq 0 ]
-    [ "$(cat "$WS"/s/* "$WS"/z/* | sort | uniq -c | tr -s ' ')" = " 3000 new" ]
+    [ "$(cat "$WS"/s/* "$WS"/z/* | sort | uniq -c | tr -s ' ')" = " $((2 * N)) new" ]
 }
 
 @test "what_others_made_unsafe_meanwhile_is_a_conflict_not_an_end" {
-    many 1500
+    many "$N"
     agent editor <<'END'
 cd "$ORCH_WORKSPACE" || exit 9
 mkdir -p v/hooks && echo x >v/hooks/x && echo y >v/config
@@ -215,7 +217,7 @@ END
 }
 
 @test "suspend_and_cancel_signal_nobody_but_a_supervisor_that_minds_it" {
-    many 1500
+    many "$N"
     orch_run --no-apply
     "$ORCH" apply --state "$STATE" "$RUN" >"$T/apply" 2>&1 3>&- </dev/null &
     pid=$!
@@ -223,7 +225,7 @@ END
     op suspend "$RUN"
     kill -TERM "$pid" 2>/dev/null || :              # nor does a signal by hand cut it off
     wait "$pid"
-    [ "$(changed)" -eq 1500 ]
+    [ "$(changed)" -eq "$N" ]
     op verify "$RUN"
     [ "$status" -eq 0 ]
 
