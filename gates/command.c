@@ -46,6 +46,14 @@ static enum orch_next relay_denial(void *ctx, const struct orch_denial *d)
     return ORCH_GO_ON;
 }
 
+static void relay_exec(void *ctx, const struct orch_exec_event *e)
+{
+    const struct relay *relay = ctx;
+
+    if (relay->c->on_exec)
+        relay->c->on_exec(relay->c->ctx, relay->g->name, e);
+}
+
 static void relay_output(void *ctx, int stream, const void *p, size_t n)
 {
     const struct relay *relay = ctx;
@@ -227,6 +235,7 @@ static void run_args(const struct orch_gate *g, const struct orch_gate_ctx *c,
     struct relay relay = {.g = g, .c = c};
     struct orch_sandbox_hooks hooks = {.ctx = &relay,
                                        .on_denial = relay_denial,
+                                       .on_exec = relay_exec,
                                        .on_output = relay_output,
                                        .on_tick = relay_tick,
                                        .wake_fd = c->wake_fd};

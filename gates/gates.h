@@ -44,10 +44,11 @@ struct orch_gate_ctx {
     uid_t uid;
     gid_t gid;
     const struct orch_filter_cache *filters; /* as in struct orch_plan_args */
-    /* A gate command's output and denials, for logs and audit; may be NULL. */
+    /* A gate command's output, denials and programs, for logs and audit; may be NULL. */
     void *ctx;
     void (*on_output)(void *ctx, const char *gate, int stream, const void *p, size_t n);
     void (*on_denial)(void *ctx, const char *gate, const struct orch_denial *d);
+    void (*on_exec)(void *ctx, const char *gate, const struct orch_exec_event *e);
     enum orch_next (*on_tick)(void *ctx);
     int wake_fd; /* -1 = none */
 };

@@ -114,13 +114,18 @@ static _Noreturn void serve(int sock, int root)
     _exit(0);
 }
 
-/* Ends with us, or when it has nobody to answer. It has nothing of ours open: not the run's lock, nor a pipe
- * that somebody reads to its end. */
+/*
+ * Ends with us, or when it has nobody to answer, and not by a key that is meant for us. It has nothing of
+ * ours open: not the run's lock, nor a pipe that somebody reads to its end.
+ */
 static _Noreturn void be_child(int sock, int root, pid_t parent)
 {
+    static const int keys[] = {SIGINT, SIGQUIT, SIGTSTP, SIGHUP, SIGTERM};
     int keep[] = {sock, root};
 
     orch_reset_signals();
+    for (size_t i = 0; i < ORCH_NELEM(keys); i++)
+        (void)signal(keys[i], SIG_IGN);
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent)
         _exit(0);
@@ -204,8 +209,8 @@ static void stay_together(struct orch_look *l)
     l->cpu = sched_setaffinity(l->child, sizeof(set), &set) == 0 ? cpu : -1;
 }
 
-/* False: not in time, or the child is dead. */
-static bool wait_for(int sock)
+/* -ETIMEDOUT: neither an answer nor its end. */
+static int wait_for(int sock)
 {
     uint64_t until = orch_now_ms() + ORCH_LOOK_MS, now;
     struct pollfd p = {.fd = sock, .events = POLLIN};
@@ -213,15 +218,17 @@ static bool wait_for(int sock)
     for (int i = 0; i < YIELDS; i++) {
         (void)sched_yield();
         if (poll(&p, 1, 0) > 0)
-            return true;
+            return 0;
     }
     while ((now = orch_now_ms()) < until) {
         int n = poll(&p, 1, (int)(until - now));
 
-        if (n != 0 && !(n < 0 && errno == EINTR))
-            return n > 0;
+        if (n > 0)
+            return 0;
+        if (n < 0 && errno != EINTR)
+            return -errno;
     }
-    return false;
+    return -ETIMEDOUT;
 }
 
 static int ask(struct orch_look *l, const struct question *q, const char *text, struct answer *a,
@@ -239,11 +246,12 @@ static int ask(struct orch_look *l, const struct question *q, const char *text, 
     if (r < 0)
         return r;
     stay_together(l);
-    if (sendmsg(l->sock, &m, MSG_NOSIGNAL) >= 0 && wait_for(l->sock))
+    r = sendmsg(l->sock, &m, MSG_NOSIGNAL) < 0 ? -errno : wait_for(l->sock);
+    if (r == 0)
         got = readv(l->sock, in, 2);
     if (got < (ssize_t)sizeof(*a)) {
         leave(l);
-        return -ETIMEDOUT;
+        return r < 0 ? r : -EIO; /* it is dead */
     }
     orch_buf_add(ret, data, (size_t)got - sizeof(*a));
     return a->r;
@@ -356,8 +364,8 @@ void orch_look_choose(struct orch_look *l, struct orch_host *h, const struct orc
 {
     l->host = h;
     if (plan->nested) {
+        l->memory_here = l->apart ? l->memory_here : is_for_ancestors();
         l->apart = l->apart || orch_host_may_wait(h, "/");
-        l->memory_here = is_for_ancestors();
         return;
     }
     l->apart = orch_host_may_wait(h, plan->workspace);

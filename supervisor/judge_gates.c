@@ -64,6 +64,15 @@ static void gate_denial(void *ctx, const char *gate, const struct orch_denial *d
         orch_attempt_fail(j->a, -EIO);
 }
 
+static void gate_exec(void *ctx, const char *gate, const struct orch_exec_event *e)
+{
+    struct judge *j = ctx;
+
+    gate_switch(j, gate);
+    if (!j->a->failed && orch_audit_masked_exec(j->a->run->audit, &j->a->run->secrets, e, &j->a->err) < 0)
+        orch_attempt_fail(j->a, -EIO);
+}
+
 /* A signal that ended the agent does not end the gates; the next one does. */
 static enum orch_next gate_tick(void *ctx)
 {
@@ -211,6 +220,7 @@ int orch_judge_gates(struct judge *j, struct orch_err *err)
         .ctx = j,
         .on_output = gate_output,
         .on_denial = gate_denial,
+        .on_exec = gate_exec,
         .on_tick = gate_tick,
         .wake_fd = a->run->signals.fd,
     };

@@ -268,6 +268,21 @@ END
     jq -e -s 'map(select(.event == "exec")) | length > 3 and all(has("argv") | not)' "$RUNDIR/audit.jsonl"
 }
 
+@test "programs_that_gates_run_are_on_record" {
+    agent maker <<<'echo 1 >"$ORCH_WORKSPACE/made"'
+    one_phase maker plan '{"type": "command", "name": "check", "run": ["sh", "-c", "env cat made && cat made"]}'
+    orch_run --no-apply
+    [ "$status" -eq 0 ]
+    jq -c 'select(.event == "exec" and .gate == "check") | [.phase, .argv, .count]' "$RUNDIR/audit.jsonl" | tee "$T/execs"
+    grep -qF '["work",["sh","-c","env cat made && cat made"],1]' "$T/execs"
+    grep -qF '["work",["env","cat","made"],1]' "$T/execs"
+    grep -qF '["work",["cat","made"],' "$T/execs"
+    # The agent's own have no gate.
+    [ "$(jq -c 'select(.event == "exec" and .gate == null and (.argv | index("made")))' "$RUNDIR/audit.jsonl" | wc -l)" -eq 0 ]
+    "$ORCH" audit --state "$STATE" --event exec "$RUN" | grep 'check'
+    "$ORCH" verify --state "$STATE" "$RUN"
+}
+
 @test "a_profile_that_demands_arguments_on_record_binds_its_children" {
     profile demands '{"schema":1,"name":"demands","extends":"plan","audit":{"argv":true}}'
     profile silent '{"schema":1,"name":"silent","extends":"./demands.json",
