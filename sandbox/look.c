@@ -101,14 +101,16 @@ static _Noreturn void serve(int sock, int root)
     while ((got = readv(sock, in, 2)) >= (ssize_t)sizeof(q)) {
         struct answer a = {0};
         struct iovec out[2] = {{&a, sizeof(a)}};
+        struct msghdr m = {.msg_iov = out, .msg_iovlen = 2};
 
         text[(size_t)got - sizeof(q)] = '\0';
         orch_buf_reset(&data);
         a.r = find_out(root, &q, text, &a, &data);
         out[1] = (struct iovec){data.data, data.len};
-        if (writev(sock, out, 2) < 0) {
+        if (sendmsg(sock, &m, MSG_NOSIGNAL) < 0) {
             a = (struct answer){.r = -errno};
-            (void)!writev(sock, out, 1);
+            m.msg_iovlen = 1;
+            (void)sendmsg(sock, &m, MSG_NOSIGNAL);
         }
     }
     _exit(0);

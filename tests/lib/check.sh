@@ -111,7 +111,7 @@ if echo 'int LLVMFuzzerTestOneInput(const char *p, unsigned long n) { return p &
     step "fuzz targets build" nice -n 10 make --no-print-directory VARIANT=fuzz fuzz-bins
     for target in tests/fuzz/fuzz_*.c; do
         target=$(basename "$target" .c)
-        step "$target" nice -n 10 tests/lib/fuzz.sh build/fuzz "${FUZZ_CHECK_SECONDS:-2}" "$target"
+        step "$target" nice -n 10 tests/lib/fuzz.sh build/fuzz "${FUZZ_CHECK_SECONDS:-1}" "$target"
     done
 else
     echo "  skip fuzz: needs clang with libFuzzer"
