@@ -179,9 +179,10 @@ int orch_names_read(int dirfd, size_t rank, struct orch_names *out)
     int fd = dirfd;
 
     if (lseek(dirfd, 0, SEEK_SET) < 0) { /* O_PATH */
-        own = fd = open_below(dirfd, ".", O_RDONLY | O_DIRECTORY);
-        if (fd < 0)
-            return fd;
+        own = open_below(dirfd, ".", O_RDONLY | O_DIRECTORY);
+        if (own < 0)
+            return own;
+        fd = own;
     }
     for (;;) {
         struct orch_names_block *b = block_with_room(out);

@@ -133,7 +133,7 @@ int orch_sandbox_probe_cell(const char *cell, struct orch_err *err)
     ORCH_AUTO_FREE char *upper = orch_xasprintf("%s/upper", cell);
     const struct orch_sandbox_hooks hooks = {.wake_fd = -1};
     struct orch_sandbox_args args = {.stdin_fd = -1, .wall_ms = 10000};
-    struct orch_outcome out;
+    struct orch_outcome out = {0};
     int r = make_owned_dir(upper);
 
     if (r < 0 || (orch_is_root() && chown(cell, orch_agent_uid(), orch_agent_gid()) < 0))

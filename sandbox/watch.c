@@ -83,12 +83,20 @@ struct sum {
 static void add_process(const char *stat, struct sum *s)
 {
     const char *p = strrchr(stat, ')');
-    unsigned long long own, sys, waited, waited_sys, threads;
+    uint64_t ticks = 0, threads = 0;
 
-    if (!p || sscanf(p + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %llu %llu %*d %*d %llu",
-                     &own, &sys, &waited, &waited_sys, &threads) != 5)
+    for (unsigned field = 2; p && field <= 20; field++) {
+        const char *end = p + strcspn(p, " ");
+
+        if (field >= 14 && field <= 17)
+            ticks += strtoull(p, NULL, 10);
+        if (field == 20)
+            threads = strtoull(p, NULL, 10);
+        p = *end ? end + 1 : NULL;
+    }
+    if (!p) /* too short: not what it should be */
         return;
-    s->ticks += own + sys + waited + waited_sys;
+    s->ticks += ticks;
     s->tasks += threads ? threads : 1;
 }
 
