@@ -137,6 +137,17 @@ static void put_suggestion(struct emit *e, const cJSON *rec)
         put_cell(&e->out, v->bounds ? v->bounds : v->why);
 }
 
+/* Only a forged log has a negative one, which begins as a formula does. */
+static void put_number(struct orch_buf *out, double n)
+{
+    ORCH_AUTO_FREE char *text = orch_xasprintf("%.0f", n);
+
+    if (text[0] == '-')
+        put_cell(out, text);
+    else
+        orch_buf_str(out, text);
+}
+
 static void put_csv(struct emit *e, const struct orch_json *doc)
 {
     const cJSON *rec = orch_json_root(doc);
@@ -150,7 +161,7 @@ static void put_csv(struct emit *e, const struct orch_json *doc)
         if (cJSON_IsString(item))
             put_cell(out, item->valuestring);
         else if (cJSON_IsNumber(item))
-            orch_buf_printf(out, "%.0f", item->valuedouble);
+            put_number(out, item->valuedouble);
         else if (cJSON_IsBool(item))
             orch_buf_str(out, cJSON_IsTrue(item) ? "true" : "false");
         else if (item)

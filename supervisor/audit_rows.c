@@ -1,4 +1,5 @@
 /* audit_rows.c - the audit log as rows for a report. See audit_rows.h. */
+#include "policy/read.h"
 #include "supervisor/audit_rows.h"
 
 #include <errno.h>
@@ -92,6 +93,12 @@ static struct row *row_add(struct summary *s, const struct orch_buf *key, uint64
     return r;
 }
 
+/* What JSON can tell exactly is the most: only a forged log has more. */
+static void add_to(uint64_t *sum, uint64_t n)
+{
+    *sum = n > ORCH_UINT_MAX_JSON - *sum ? ORCH_UINT_MAX_JSON : *sum + n;
+}
+
 static void take_denial(struct summary *s, const cJSON *rec)
 {
     ORCH_AUTO_BUF struct orch_buf key = {0};
@@ -108,9 +115,9 @@ static void take_denial(struct summary *s, const cJSON *rec)
         orch_key_str(&key, i == F_ARGS ? args : orch_member_text(rec, orch_field_names[i]));
     hash = orch_audit_map_hash(&s->map, key.data, key.len);
     at = orch_audit_map_find(&s->map, key.data, key.len, hash);
-    (at == ORCH_MAP_NONE ? row_add(s, &key, hash) : &s->rows[at])->count += n;
-    s->sections[section].denials += n;
-    s->sections[section].quiet += quiet ? n : 0;
+    add_to(&(at == ORCH_MAP_NONE ? row_add(s, &key, hash) : &s->rows[at])->count, n);
+    add_to(&s->sections[section].denials, n);
+    add_to(&s->sections[section].quiet, quiet ? n : 0);
 }
 
 void orch_put(struct orch_buf *out, const char *before, const char *s)
@@ -180,7 +187,7 @@ static int take_record(void *ctx, const struct orch_json *doc)
         keep(&s->sections[at].limit, orch_member_text(rec, "limit"));
     } else if (orch_same(event, "exec")) {
         at = section_of(s, rec);
-        s->sections[at].execs += orch_member_number(rec, "count", 1);
+        add_to(&s->sections[at].execs, orch_member_number(rec, "count", 1));
     }
     return 0;
 }
