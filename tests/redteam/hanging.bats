@@ -30,6 +30,9 @@ inside() {
     orch_say
 }
 
+need_fuse() { [ -w /dev/fuse ] || skip "needs fuse"; }
+can_fuse() { [ "$status" -ne 77 ] || skip "needs fuse"; }
+
 # MOUNTED: starts hangfs; hang and go_on
 MOUNTED='
 "$T/hangfs" "$O/hung" "$T/flag" >"$T/mounted" 2>&1 &
@@ -41,7 +44,7 @@ grep -qx mounted "$T/mounted" && [ "$(cat "$O/hung/x")" = fuse ] || { cat "$T/mo
 count() { jq -s "[.[] | select(.event == \"denial\" and ($1)) | .count] | add // 0" "$T/audit"; }
 
 @test "t_sc_22_a_hanging_mount_outside_the_view_holds_up_nobody" {
-    [ -w /dev/fuse ] || skip "needs fuse"
+    need_fuse
     # The control: whoever looks there himself waits.
     inside "$MOUNTED"'
 touch "$T/flag"
@@ -53,7 +56,7 @@ timeout 60 "$ORCH" exec --state "$STATE" --workspace "$WS" --profile base --audi
 echo "exec $?"
 rm "$T/flag"
 '
-    [ "$status" -ne 77 ] || skip "needs fuse"
+    can_fuse
     grep -qx 'who looks waits' <<<"$output"
     grep -qx 'the-end' <<<"$output"
     grep -qx 'exec 0' <<<"$output"
@@ -65,13 +68,13 @@ rm "$T/flag"
 }
 
 @test "t_sc_22_a_mount_that_answers_is_asked" {
-    [ -w /dev/fuse ] || skip "needs fuse"
+    need_fuse
     inside "$MOUNTED"'
 timeout 60 "$ORCH" exec --state "$STATE" --workspace "$WS" --profile base --audit "$T/audit" -- sh -c "
     cat $O/hung/none $O/link/none $O/hung/x $O/link/x 2>/dev/null || echo the-end"
 echo "exec $?"
 '
-    [ "$status" -ne 77 ] || skip "needs fuse"
+    can_fuse
     grep -qx 'exec 0' <<<"$output"
     [ "$(count ".path == \"$O/hung/x\"")" -eq 1 ]
     [ "$(count ".path == \"$O/link/x\"")" -eq 1 ]
@@ -100,6 +103,15 @@ cp "$T/agent" "$WS/agent.sh"
 (exec "$ORCH" exec --state "$STATE" --workspace "$WS" --profile "$T/p.json" --audit "$T/audit" -- sh agent.sh >"$T/said" 2>&1) &
 pid=$!
 '
+# end SECONDS: waits so long for the sandbox to end while the mount hangs, and longer once it answers
+EXEC+='
+end() {
+    timeout "$1" tail --pid "$pid" -f /dev/null && echo "it ended while the mount hung"
+    rm "$T/flag"
+    wait "$pid"
+    echo "exec $?"
+}
+'
 AWAIT='until [ -s "$PLAIN/go" ]; do sleep 0.1; done'
 
 agent() {
@@ -107,7 +119,7 @@ agent() {
 }
 
 @test "t_sc_22_a_shown_mount_that_hangs_holds_up_only_who_asks_for_it" {
-    [ -w /dev/fuse ] || skip "needs fuse"
+    need_fuse
     shown
     agent <<END
 cat "\$HUNG/x"; echo begun
@@ -120,12 +132,9 @@ echo the-end
 END
     inside "$MOUNTED$EXEC"'
 go
-timeout 60 tail --pid "$pid" -f /dev/null && echo "it ended while the mount hung"
-rm "$T/flag"
-wait "$pid"
-echo "exec $?"
+end 60
 '
-    [ "$status" -ne 77 ] || skip "needs fuse"
+    can_fuse
     cat "$T/said"
     grep -qx 'it ended while the mount hung' <<<"$output"
     grep -qx 'exec 0' <<<"$output"
@@ -141,7 +150,7 @@ echo "exec $?"
 }
 
 @test "t_sc_22_a_mount_that_answers_again_is_asked_again" {
-    [ -w /dev/fuse ] || skip "needs fuse"
+    need_fuse
     shown
     agent <<END
 cat "\$HUNG/x"; echo begun
@@ -161,7 +170,7 @@ timeout 60 tail --pid "$pid" -f /dev/null
 wait "$pid"
 echo "exec $?"
 '
-    [ "$status" -ne 77 ] || skip "needs fuse"
+    can_fuse
     cat "$T/said"
     [ "$(grep -cx fuse "$T/said")" -eq 2 ]
     grep -q 'No such file' "$T/said"
@@ -170,7 +179,7 @@ echo "exec $?"
 }
 
 @test "t_sc_22_memory_mapped_from_a_hanging_mount_holds_up_nobody" {
-    [ -w /dev/fuse ] || skip "needs fuse"
+    need_fuse
     need python3
     shown
     cat >"$WS/mapped.py" <<'END'
@@ -201,7 +210,7 @@ rm "$T/flag"
 wait "$pid"
 echo "exec $?"
 '
-    [ "$status" -ne 77 ] || skip "needs fuse"
+    can_fuse
     cat "$T/said"
     grep -qx 'answered while the mount hung' <<<"$output"
     grep -qx 'exec 0' <<<"$output"
@@ -212,7 +221,7 @@ echo "exec $?"
 
 # ended_while_hung CODE COMMAND: an agent that never stops to ask, ended by COMMAND or by itself
 ended_while_hung() {
-    [ -w /dev/fuse ] || skip "needs fuse"
+    need_fuse
     agent <<END
 cat "\$HUNG/x"; echo begun
 $AWAIT
@@ -223,12 +232,9 @@ END
 go
 sleep 2
 '"$2"'
-timeout 30 tail --pid "$pid" -f /dev/null && echo "it ended while the mount hung"
-rm "$T/flag"
-wait "$pid"
-echo "exec $?"
+end 30
 '
-    [ "$status" -ne 77 ] || skip "needs fuse"
+    can_fuse
     cat "$T/said"
     grep -qx 'it ended while the mount hung' <<<"$output"
     grep -qx "exec $1" <<<"$output"
@@ -246,7 +252,7 @@ echo "exec $?"
 }
 
 @test "t_sc_22_who_cannot_be_killed_for_a_hanging_mount_makes_no_run_hang_nor_pass" {
-    [ -w /dev/fuse ] || skip "needs fuse"
+    need_fuse
     need python3
     shown '"limits":{"wall":"5s"}'
     cat >"$WS/held.py" <<'END'
@@ -262,12 +268,9 @@ exec python3 held.py "$HUNG" "$PLAIN"
 END
     inside "$MOUNTED$EXEC"'
 go
-timeout 90 tail --pid "$pid" -f /dev/null && echo "it ended while the mount hung"
-rm "$T/flag"
-wait "$pid"
-echo "exec $?"
+end 90
 '
-    [ "$status" -ne 77 ] || skip "needs fuse"
+    can_fuse
     cat "$T/said"
     grep -qx 'it ended while the mount hung' <<<"$output"
     grep -qx 'exec 125' <<<"$output"
@@ -275,7 +278,7 @@ echo "exec $?"
 }
 
 @test "t_sc_22_a_run_whose_agent_hangs_is_an_error_of_the_host_and_goes_on_when_the_mount_answers" {
-    [ -w /dev/fuse ] || skip "needs fuse"
+    need_fuse
     need python3
     shown '"limits":{"wall":"5s"}'
     cat >"$WS/held.py" <<'END'
@@ -308,7 +311,7 @@ echo "resume $?"
 run verify r1
 echo "verify $?"
 '
-    [ "$status" -ne 77 ] || skip "needs fuse"
+    can_fuse
     cat "$T/said"
     grep -qx 'it ended while the mount hung' <<<"$output"
     grep -qx 'run 10' <<<"$output"
@@ -319,7 +322,7 @@ echo "verify $?"
 }
 
 @test "t_sc_22_nested_any_mount_of_the_host_that_hangs_holds_up_nobody" {
-    [ -w /dev/fuse ] || skip "needs fuse"
+    need_fuse
     cat >"$T/p.json" <<END
 {"schema":1,"name":"hang","extends":"base","widen":"test","requires":"nested","tools":"*","limits":{"scope":"process"},
  "filesystem":[{"path":"$O/plain","access":"ro"},{"path":"\${workspace}","access":"rwx"}]}
@@ -335,12 +338,9 @@ echo the-end
 END
     inside "$MOUNTED${EXEC/exec \"\$ORCH\"/exec \"\$HELPERS/nonamespaces\" \"\$ORCH\"}"'
 go
-timeout 60 tail --pid "$pid" -f /dev/null && echo "it ended while the mount hung"
-rm "$T/flag"
-wait "$pid"
-echo "exec $?"
+end 60
 '
-    [ "$status" -ne 77 ] || skip "needs fuse"
+    can_fuse
     cat "$T/said"
     grep -qx 'it ended while the mount hung' <<<"$output"
     grep -qx 'exec 0' <<<"$output"
